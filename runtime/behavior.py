@@ -1,0 +1,151 @@
+"""What an actor is to the runtime: pure functions of (state, command, context).
+
+A behavior never waits, never reads a clock and never draws randomness by itself; what it needs
+of the world stands in the context, and what it made of it stands in the events. ``evolve`` must
+depend on nothing but state and event, so that replaying the journal rebuilds the state exactly.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from runtime.identity import ActorId, Packed, Placement
+
+State = TypeVar("State", bound=msgspec.Struct)
+
+
+class Transfer(NamedTuple):
+    """``amount`` > 0 units of gold move from ``debit`` to ``credit`` (account names).
+
+    Accounts that begin with ``player:`` or ``escrow:`` can never go below zero.
+    """
+
+    debit: str
+    credit: str
+    amount: int
+    reason: str
+
+
+class Push(NamedTuple):
+    """An event for every socket that is attached to the actor. ``data`` encodes to a map."""
+
+    type: str
+    data: msgspec.Struct | Mapping[str, Any]
+
+
+class Send(NamedTuple):
+    """A durable command to another actor: delivered at least once, applied exactly once."""
+
+    to: ActorId
+    name: str
+    data: msgspec.Struct
+
+
+class Remind(NamedTuple):
+    """Deliver a command to the same actor at ``due_ms`` or later. ``name`` is unique in the actor;
+    setting it again moves it, ``due_ms=None`` cancels it."""
+
+    name: str
+    due_ms: int | None
+    command: str = ""
+    data: msgspec.Struct | None = None
+
+
+class Decision(NamedTuple):
+    """What a command comes to. No events: nothing is journaled, and only the reply leaves."""
+
+    reply: msgspec.Struct | Mapping[str, Any]
+    events: Sequence[msgspec.Struct] = ()
+    pushes: Sequence[Push] = ()
+    transfers: Sequence[Transfer] = ()
+    sends: Sequence[Send] = ()
+    reminders: Sequence[Remind] = ()
+
+
+class Context(NamedTuple):
+    """The world, as far as a decision may see it."""
+
+    actor: ActorId
+    command_id: str
+    now_ms: int
+    entropy: Callable[[int], bytes]
+    """``entropy(n)`` draws n unpredictable bytes; record what you drew in an event."""
+    sender: ActorId | None = None
+    """The actor whose durable send this is; ``None`` for a client's command."""
+
+
+@dataclass(frozen=True)
+class CommandSpec:
+    """A command by name: how its data and its result look, and who may give it."""
+
+    name: str
+    data: type[msgspec.Struct]
+    result: type[msgspec.Struct]
+    summary: str
+    audience: Literal["player", "system"] = "player"
+    """``player``: a client may send it to its own session. ``system``: only actors and operators."""
+    errors: tuple[str, ...] = ()
+    """The codes it is rejected with, besides those every command can meet."""
+
+
+@dataclass(frozen=True)
+class PushSpec:
+    """An outgoing event by name (its ``type`` on the wire): how its data looks."""
+
+    name: str
+    data: type[msgspec.Struct]
+    summary: str
+
+
+class Behavior(ABC, Generic[State]):
+    """One kind of actor.
+
+    Events are tagged msgspec Structs (``tag=…``) and ``events`` is their union; what ``evolve``
+    accepts today it must accept for ever, because the journal keeps them.
+    """
+
+    kind: ClassVar[str]
+    placement: Placement = Packed()
+    state_type: type[State]
+    events: Any
+    """Union of the event Structs, for decoding the journal."""
+    schema_version: ClassVar[int] = 1
+    """Version of the encoded state in snapshots. Raise it when ``state_type`` changes."""
+    genesis: tuple[str, msgspec.Struct] | None = None
+    """``(command name, data)`` run as the first turn of an actor that has no journal yet."""
+
+    @property
+    @abstractmethod
+    def commands(self) -> Mapping[str, CommandSpec]: ...
+
+    @property
+    @abstractmethod
+    def pushes(self) -> Mapping[str, PushSpec]: ...
+
+    @abstractmethod
+    def initial(self, key: str) -> State:
+        """The state of an actor that has never had a turn."""
+
+    @abstractmethod
+    def decide(self, state: State, command: Any, context: Context) -> Decision:
+        """Decide a command (an instance of its spec's ``data``). Must not change ``state``.
+
+        Raises :class:`runtime.errors.Rejected` to refuse it.
+        """
+
+    @abstractmethod
+    def evolve(self, state: State, event: Any) -> None:
+        """Apply one event in place. Never refuses: the event has happened."""
+
+    @abstractmethod
+    def view(self, state: State) -> msgspec.Struct | Mapping[str, Any]:
+        """What a client sees as ``initial_state``."""
+
+    def upgrade(self, version: int, state: bytes) -> State:
+        """Decode a snapshot that an earlier ``schema_version`` wrote (MessagePack)."""
+        raise ValueError(f"{self.kind}: no way to read a version {version} snapshot")

@@ -1,0 +1,181 @@
+"""The data stream between a router and a host: messages, framing and authentication, no I/O.
+
+A frame is a 4-byte big-endian length and a MessagePack array of messages. Whatever is waiting
+when the stream is free to write goes into one frame: batching follows the load, no timer is
+involved. Never pickle: client bytes travel here.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from typing import Union
+
+import msgspec
+
+from runtime.identity import ActorId
+from runtime.journal import Incarnation, PushRecord
+
+FRAME_BYTES_MAX = 32 * 1024 * 1024
+_HEADER_BYTES = 4
+
+
+class Message(msgspec.Struct, array_like=True, gc=False):
+    """Base of everything on the stream. ``ref`` is chosen by the router and returned in the answer."""
+
+
+class Hello(Message, tag=0):
+    """First message of the router. ``proof`` is HMAC-SHA256(cluster secret, router name)."""
+
+    router: str
+    proof: bytes
+
+
+class Deliver(Message, tag=1):
+    """A command for an actor. ``sender`` is set for durable sends between actors."""
+
+    ref: int
+    actor: ActorId
+    command_id: str
+    name: str
+    data: msgspec.Raw
+    sender: ActorId | None = None
+
+
+class Attach(Message, tag=2):
+    """Begin to receive an actor's pushes. ``after`` is the last push seq seen, or None for the view."""
+
+    ref: int
+    actor: ActorId
+    after: int | None
+
+
+class Detach(Message, tag=3):
+    actor: ActorId
+
+
+class Welcome(Message, tag=10):
+    """First message of the host."""
+
+    incarnation: Incarnation
+
+
+class Result(Message, tag=11):
+    """The durable reply to a command: a MessagePack map."""
+
+    ref: int
+    data: msgspec.Raw
+
+
+class Failure(Message, tag=12):
+    ref: int
+    code: str
+    message: str
+    retryable: bool
+
+
+class Misrouted(Message, tag=13):
+    """Not the owner of this actor's shard (any more, or yet): fetch the map and try again."""
+
+    ref: int
+
+
+class Pushed(Message, tag=14):
+    """The outgoing events of one turn, numbered ``first_seq``, ``first_seq + 1``, …"""
+
+    actor: ActorId
+    first_seq: int
+    recorded_ms: int
+    items: list[PushRecord]
+
+
+class Attached(Message, tag=15):
+    """The answer to Attach. The router knows everything up to push seq ``position`` after applying
+    it: either a ``view`` at that position, or the ``backlog`` of turns since ``after``."""
+
+    ref: int
+    actor: ActorId
+    position: int
+    recorded_ms: int
+    view: msgspec.Raw | None
+    backlog: list[Pushed]
+
+
+class Lost(Message, tag=16):
+    """The host gave this actor away: attach again at its new owner."""
+
+    actor: ActorId
+
+
+ToHost = Union[Hello, Deliver, Attach, Detach]
+ToRouter = Union[Welcome, Result, Failure, Misrouted, Pushed, Attached, Lost]
+
+_encoder = msgspec.msgpack.Encoder()
+_decode_to_host = msgspec.msgpack.Decoder(list[ToHost]).decode
+_decode_to_router = msgspec.msgpack.Decoder(list[ToRouter]).decode
+
+
+class StreamError(Exception):
+    """The peer does not speak this protocol: close the stream."""
+
+
+def frame(messages: Sequence[Message]) -> bytearray:
+    """Encode messages as one frame."""
+    buffer = bytearray(_HEADER_BYTES)
+    _encoder.encode_into(messages, buffer, _HEADER_BYTES)
+    buffer[:_HEADER_BYTES] = (len(buffer) - _HEADER_BYTES).to_bytes(_HEADER_BYTES, "big")
+    return buffer
+
+
+class FrameReader:
+    """Cuts a byte stream into frames. Feed it whatever arrived."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads that are complete now.
+
+        Raises:
+            StreamError: a frame is longer than ``FRAME_BYTES_MAX``.
+        """
+        buffer = self._buffer
+        buffer += data
+        payloads: list[bytes] = []
+        start = 0
+        available = len(buffer)
+        while available - start >= _HEADER_BYTES:
+            length = int.from_bytes(buffer[start : start + _HEADER_BYTES], "big")
+            if length > FRAME_BYTES_MAX:
+                raise StreamError(f"frame of {length} bytes; at most {FRAME_BYTES_MAX} are allowed")
+            end = start + _HEADER_BYTES + length
+            if end > available:
+                break
+            payloads.append(bytes(buffer[start + _HEADER_BYTES : end]))
+            start = end
+        if start:
+            del buffer[:start]
+        return payloads
+
+
+def decode_to_host(payload: bytes) -> list[ToHost]:
+    try:
+        return _decode_to_host(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise StreamError(str(error)) from None
+
+
+def decode_to_router(payload: bytes) -> list[ToRouter]:
+    try:
+        return _decode_to_router(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise StreamError(str(error)) from None
+
+
+def proof_of(secret: bytes, router: str) -> bytes:
+    """What a router shows to be let in."""
+    return hmac.digest(secret, router.encode(), "sha256")
+
+
+def is_proven(secret: bytes, hello: Hello) -> bool:
+    return hmac.compare_digest(proof_of(secret, hello.router), hello.proof)
