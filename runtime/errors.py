@@ -1,17 +1,17 @@
 """The error tree. An error that can reach a client carries its wire code and whether to retry.
 
-    RuntimeFault
-    ├── CommandError                what a caller is told; has a wire code
-    │   ├── Rejected                the actor said no; nothing changed
-    │   ├── IdReused                the command id stands for another command
-    │   ├── Overloaded              a bounded queue is full; retry
-    │   ├── Unavailable             no owner could be reached in time; retry with the same id
-    │   └── InternalError           a defect; nothing changed
-    └── JournalError                what a host is told by its journal
-        ├── Fenced                  this incarnation may write no more
-        ├── CommitUnknown           the commit may or may not have happened
-        ├── DuplicateTurn           a command id, or a sequence number, is already in the journal
-        └── CommitRefused           the database will never accept this batch
+RuntimeFault
+├── CommandError                what a caller is told; has a wire code
+│   ├── Rejected                the actor said no; nothing changed
+│   ├── IdReused                the command id stands for another command
+│   ├── Overloaded              a bounded queue is full; retry
+│   ├── Unavailable             no owner could be reached in time; retry with the same id
+│   └── InternalError           a defect; nothing changed
+└── JournalError                what a host is told by its journal
+    ├── Fenced                  this incarnation may write no more
+    ├── CommitUnknown           the commit may or may not have happened
+    ├── DuplicateTurn           a command id, or a sequence number, is already in the journal
+    └── CommitRefused           the database will never accept this batch
 """
 
 from __future__ import annotations

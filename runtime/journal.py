@@ -138,9 +138,7 @@ class Journal(Protocol):
         """What is known of each actor, in the order asked for; unknown ones come back empty."""
         ...
 
-    async def history(
-        self, actor: ActorId, after_push_seq: int, turns_max: int
-    ) -> list[StoredTurn] | None:
+    async def history(self, actor: ActorId, after_push_seq: int, turns_max: int) -> list[StoredTurn] | None:
         """Turns that pushed something after ``after_push_seq``, in order, for backfill.
 
         ``None`` when there are more than ``turns_max`` or when some are no longer kept.
@@ -217,5 +215,3 @@ class Membership(Protocol):
     async def desired(self) -> Desired: ...
 
     async def set_desired(self, desired: Desired) -> None: ...
-
-

@@ -36,13 +36,15 @@ class ActorRouter(Protocol):
         name: str,
         data: bytes,
         done: Callable[[Result | Failure], None],
+        sender: ActorId | None = None,
     ) -> None:
-        """Deliver a command; ``data`` is its MessagePack map. ``done`` is called exactly once."""
+        """Deliver a command; ``data`` is its MessagePack map. ``done`` is called exactly once.
+
+        ``sender`` marks a durable send between actors; a gateway never sets it.
+        """
         ...
 
-    def attach(
-        self, actor: ActorId, after: int | None, done: Callable[[Attached | Failure], None]
-    ) -> None:
+    def attach(self, actor: ActorId, after: int | None, done: Callable[[Attached | Failure], None]) -> None:
         """Subscribe to an actor's pushes. ``done`` is called exactly once, with the events after
         push seq ``after``, or with the view. Pushes of the actor may reach the listener before
         ``done`` is called: those with a seq beyond ``Attached.position`` are not in it."""

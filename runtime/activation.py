@@ -1,0 +1,168 @@
+"""One actor in memory: its state, its place in the journal, and its latest replies.
+
+Knows nothing of commits, streams or shards; ``runtime.host`` drives it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple
+
+import msgspec
+
+from runtime.behavior import Behavior, CommandSpec, State
+from runtime.errors import IdReused, Rejected
+from runtime.identity import ActorId, key_of
+from runtime.journal import Recovered, SnapshotRecord
+from runtime.lifecycle import Phase, check
+from runtime.turn import decode_body
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class StoredReply(NamedTuple):
+    """What a command came to, kept for a repeat of its id."""
+
+    fingerprint: int
+    reply: bytes
+
+
+class Codec(Generic[State]):
+    """The decoders of one behavior, built once per process."""
+
+    def __init__(self, behavior: Behavior[State]) -> None:
+        self.behavior = behavior
+        self.specs: dict[str, CommandSpec] = dict(behavior.commands)
+        self.commands: dict[str, Callable[[bytes], Any]] = {
+            name: msgspec.msgpack.Decoder(spec.data).decode for name, spec in self.specs.items()
+        }
+        self.events: Callable[[bytes], Sequence[Any]] = msgspec.msgpack.Decoder(
+            list[behavior.events]  # type: ignore[name-defined]
+        ).decode
+        self.state: Callable[[bytes], State] = msgspec.msgpack.Decoder(behavior.state_type).decode
+
+
+_decode_replies = msgspec.msgpack.Decoder(dict[str, StoredReply]).decode
+
+
+def fingerprint_of(name: str, data: bytes) -> int:
+    """64-bit digest of a command's content: tells a repeat from a reused id."""
+    digest = hashlib.blake2b(data, digest_size=8, key=name.encode()).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+class Activation(Generic[State]):
+    """A resident actor. ``state``, ``seq`` and ``push_seq`` may run ahead of the journal by
+    ``uncommitted`` turns."""
+
+    __slots__ = (
+        "actor",
+        "codec",
+        "known",
+        "last_used_s",
+        "mailbox",
+        "phase",
+        "push_seq",
+        "replies",
+        "seq",
+        "snapshot_seq",
+        "state",
+        "uncommitted",
+    )
+
+    def __init__(self, actor: ActorId, codec: Codec[State], now_s: float) -> None:
+        self.actor = actor
+        self.codec = codec
+        self.phase = Phase.LOADING
+        self.state: State = None  # type: ignore[assignment]  # there is none before the load
+        self.seq = 0
+        self.push_seq = 0
+        self.snapshot_seq = 0
+        self.uncommitted = 0
+        self.replies: dict[str, StoredReply] = {}
+        self.known: dict[str, StoredReply] | None = None
+        """Replies that a refused commit found in the journal, until its requests have run again."""
+        self.mailbox: deque[Any] | None = deque()
+        self.last_used_s = now_s
+
+    def become(self, phase: Phase) -> None:
+        self.phase = check(self.phase, phase)
+
+    def recover(self, recovered: Recovered, replies_max: int) -> None:
+        """Rebuild the state from a snapshot and the turns after it."""
+        behavior = self.codec.behavior
+        snapshot = recovered.snapshot
+        if snapshot is None:
+            self.state = behavior.initial(key_of(self.actor))
+            self.seq = self.push_seq = self.snapshot_seq = 0
+            self.replies = {}
+        else:
+            if snapshot.schema_version == behavior.schema_version:
+                self.state = self.codec.state(snapshot.state)
+            else:
+                self.state = behavior.upgrade(snapshot.schema_version, snapshot.state)
+            self.seq = self.snapshot_seq = snapshot.seq
+            self.push_seq = snapshot.push_seq
+            self.replies = _decode_replies(snapshot.replies)
+        for turn in recovered.tail:
+            body = decode_body(turn.body)
+            for event in self.codec.events(body.events):
+                behavior.evolve(self.state, event)
+            self.seq = turn.seq
+            self.push_seq = turn.push_seq
+            self.replies[turn.command_id] = StoredReply(turn.fingerprint, bytes(body.reply))
+        self.trim_replies(replies_max)
+
+    def snapshot(self) -> SnapshotRecord:
+        """The state after turn ``seq``, to be committed no earlier than that turn."""
+        self.snapshot_seq = self.seq
+        return SnapshotRecord(
+            actor=self.actor,
+            seq=self.seq,
+            push_seq=self.push_seq,
+            schema_version=self.codec.behavior.schema_version,
+            state=_encode(self.state),
+            replies=_encode(self.replies),
+        )
+
+    def stored_reply(self, command_id: str, fingerprint: int) -> bytes | None:
+        """The reply of a repeated command, or None for one never seen (or no longer in memory).
+
+        Raises:
+            IdReused: the id stands for a command with other content.
+        """
+        stored = self.replies.get(command_id)
+        if stored is None and self.known is not None:
+            stored = self.known.get(command_id)
+        if stored is None:
+            return None
+        if stored.fingerprint != fingerprint:
+            raise IdReused(f"the id {command_id!r} was used for another command")
+        return stored.reply
+
+    def keep_reply(self, command_id: str, stored: StoredReply, replies_max: int) -> None:
+        """Remember a reply. Those of uncommitted turns are never forgotten: the journal, which
+        answers for the rest, does not have them yet."""
+        replies = self.replies
+        replies[command_id] = stored
+        if len(replies) > replies_max and len(replies) > self.uncommitted + 1:
+            del replies[next(iter(replies))]
+
+    def trim_replies(self, replies_max: int) -> None:
+        excess = len(self.replies) - replies_max
+        if excess > 0:
+            self.replies = dict(list(self.replies.items())[excess:])
+
+    def decode_command(self, name: str, data: bytes) -> Any:
+        """Raises:
+        Rejected: the actor has no such command, or the data does not fit it.
+        """
+        decode = self.codec.commands.get(name)
+        if decode is None:
+            raise Rejected(f"{self.codec.behavior.kind} has no command {name!r}", "unknown_command")
+        try:
+            return decode(data)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise Rejected(str(error), "invalid_data") from None

@@ -1,0 +1,203 @@
+"""Data streams over Unix and TCP sockets: the I/O shell of ``runtime.stream``.
+
+An address is ``unix:PATH`` or ``tcp:HOST:PORT``. Messages queue until the event loop has nothing
+more urgent, then leave as one frame: batching follows the load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from runtime.host import Host
+from runtime.journal import Incarnation
+from runtime.stream import (
+    Attach,
+    Deliver,
+    Detach,
+    FrameReader,
+    Hello,
+    Message,
+    StreamError,
+    ToRouter,
+    Welcome,
+    decode_to_host,
+    decode_to_router,
+    frame,
+    is_proven,
+    proof_of,
+)
+
+_log = logging.getLogger(__name__)
+
+SEND_BUFFER_BYTES_MAX = 64 * 1024 * 1024
+"""A peer that does not read loses its stream; both sides recover from that."""
+HELLO_DEADLINE_S = 5.0
+
+
+class _Stream(asyncio.Protocol):
+    """Framing and batching, for both ends."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reader = FrameReader()
+        self._queue: list[Message] = []
+        self._scheduled = False
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+        peer = transport.get_extra_info("socket")
+        if peer is not None and peer.family in (socket.AF_INET, socket.AF_INET6):
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, message: Message) -> None:
+        self._queue.append(message)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        transport = self.transport
+        queue, self._queue = self._queue, []
+        if transport is None or transport.is_closing() or not queue:
+            return
+        transport.write(frame(queue))
+        if transport.get_write_buffer_size() > SEND_BUFFER_BYTES_MAX:
+            _log.warning("stream closed: the peer does not read")
+            transport.abort()
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self._reader.feed(data):
+                self.frame_received(payload)
+        except StreamError as error:
+            _log.warning("stream closed", extra={"reason": str(error)})
+            self.close()
+
+    def frame_received(self, payload: bytes) -> None:
+        raise NotImplementedError
+
+
+class _HostEnd(_Stream):
+    """A host's end: lets a router in when it proves that it knows the secret."""
+
+    def __init__(self, host: Host, secret: bytes) -> None:
+        super().__init__()
+        self._host = host
+        self._secret = secret
+        self._is_open = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._deadline = self._loop.call_later(HELLO_DEADLINE_S, self.close)
+
+    def frame_received(self, payload: bytes) -> None:
+        messages: Sequence[Any] = decode_to_host(payload)
+        if not self._is_open:
+            hello = messages[0] if messages else None
+            if not isinstance(hello, Hello) or not is_proven(self._secret, hello):
+                raise StreamError("the router did not prove that it belongs to the cluster")
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._is_open = True
+            self.send(Welcome(self._host.incarnation))
+            self._host.connected(self)
+            messages = messages[1:]
+        if any(isinstance(message, Hello) for message in messages):
+            raise StreamError("a second hello")
+        work: Sequence[Deliver | Attach | Detach] = messages
+        self._host.receive(self, work)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._is_open:
+            self._host.disconnected(self)
+
+
+async def listen(host: Host, address: str, secret: bytes) -> asyncio.Server:
+    """Serve a host's data streams."""
+    loop = asyncio.get_running_loop()
+    scheme, _, rest = address.partition(":")
+    if scheme == "unix":
+        Path(rest).unlink(missing_ok=True)
+        return await loop.create_unix_server(lambda: _HostEnd(host, secret), rest)
+    name, _, port = rest.rpartition(":")
+    return await loop.create_server(lambda: _HostEnd(host, secret), name, int(port))
+
+
+class _RouterEnd(_Stream):
+    def __init__(
+        self,
+        incarnation: Incarnation,
+        on_messages: Callable[[Sequence[ToRouter]], None],
+        on_closed: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self._incarnation = incarnation
+        self._on_messages = on_messages
+        self._on_closed = on_closed
+        self.welcomed: asyncio.Future[None] = self._loop.create_future()
+
+    def frame_received(self, payload: bytes) -> None:
+        messages = decode_to_router(payload)
+        if not self.welcomed.done():
+            welcome = messages[0] if messages else None
+            if not isinstance(welcome, Welcome) or welcome.incarnation != self._incarnation:
+                raise StreamError("another incarnation answered")
+            self.welcomed.set_result(None)
+            messages = messages[1:]
+        if messages:
+            self._on_messages(messages)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.welcomed.done():
+            self.welcomed.set_exception(ConnectionError("the host hung up"))
+        else:
+            self._on_closed()
+
+
+class SocketDialer:
+    """Opens data streams; see ``runtime.router.Dialer``."""
+
+    def __init__(self, name: str, secret: bytes) -> None:
+        self._name = name
+        self._secret = secret
+
+    async def dial(
+        self,
+        address: str,
+        incarnation: Incarnation,
+        on_messages: Callable[[Sequence[ToRouter]], None],
+        on_closed: Callable[[], None],
+    ) -> _RouterEnd:
+        loop = asyncio.get_running_loop()
+        scheme, _, rest = address.partition(":")
+
+        def end() -> _RouterEnd:
+            return _RouterEnd(incarnation, on_messages, on_closed)
+
+        async with asyncio.timeout(HELLO_DEADLINE_S):
+            if scheme == "unix":
+                _, stream = await loop.create_unix_connection(end, rest)
+            else:
+                name, _, port = rest.rpartition(":")
+                _, stream = await loop.create_connection(end, name, int(port))
+            try:
+                stream.send(Hello(self._name, proof_of(self._secret, self._name)))
+                await stream.welcomed
+            except BaseException:
+                stream.close()
+                raise
+        return stream

@@ -1,0 +1,298 @@
+"""Who owns which shard: decided here, remembered in the membership store.
+
+The coordinator holds nothing that a new one could not read back: it looks at what is, compares
+it with what should be, and takes one safe step; over and over. The rules that make a step safe:
+
+- a shard gets a new owner only after its last one released it, or was fenced;
+- a host is fenced only when its process is known to be dead or its lease has run out;
+- the map changes by compare-and-set on its epoch, so that of two coordinators one loses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from runtime.errors import JournalError
+from runtime.identity import ShardId, dedicated_host_name, is_dedicated
+from runtime.journal import HostRecord, Incarnation, Membership, ShardMap
+from runtime.settings import CoordinatorSettings
+
+_log = logging.getLogger(__name__)
+
+
+class Fleet(Protocol):
+    """The processes, as Ray or a simulation runs them. Calls that fail are repeated next round."""
+
+    async def ensure(self, names: Sequence[str]) -> None:
+        """Have a process for each of these hosts, and restart those that died."""
+        ...
+
+    async def retire(self, name: str) -> None:
+        """End a host's process for good. Its shards are gone already."""
+        ...
+
+    def is_known_dead(self, name: str, incarnation: Incarnation) -> bool:
+        """Whether this very process is certainly gone, not just silent."""
+        ...
+
+    async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
+        """Tell a host what it owns."""
+        ...
+
+    async def release(self, name: str, incarnation: Incarnation, shards: list[ShardId]) -> None:
+        """Ask a host to give shards up; returns when it has. Raises when it cannot be sure."""
+        ...
+
+
+def host_name(index: int) -> str:
+    return f"session-host-{index}"
+
+
+def adopt(orphans: Iterable[ShardId], loads: Mapping[Incarnation, int]) -> dict[ShardId, Incarnation]:
+    """Give each orphan to whoever has least. ``loads`` are the shards each candidate owns."""
+    loads = dict(loads)
+    adopted: dict[ShardId, Incarnation] = {}
+    for shard in sorted(orphans) if loads else ():
+        least = min(loads, key=lambda incarnation: (loads[incarnation], incarnation))
+        adopted[shard] = least
+        loads[least] += 1
+    return adopted
+
+
+def balance(
+    owned: Mapping[Incarnation, list[ShardId]], staying: Iterable[Incarnation], moves_max: int
+) -> list[tuple[ShardId, Incarnation, Incarnation]]:
+    """Moves ``(shard, from, to)`` that empty the leaving and level the staying; few at a time."""
+    stays = sorted(staying)
+    if not stays:
+        return []
+    shards = {incarnation: sorted(owned.get(incarnation, [])) for incarnation in {*owned, *stays}}
+    moves: list[tuple[ShardId, Incarnation, Incarnation]] = []
+    for leaver in sorted(set(shards) - set(stays)):
+        while shards[leaver] and len(moves) < moves_max:
+            least = min(stays, key=lambda incarnation: len(shards[incarnation]))
+            shard = shards[leaver].pop()
+            shards[least].append(shard)
+            moves.append((shard, leaver, least))
+    while len(moves) < moves_max:
+        most = max(stays, key=lambda incarnation: len(shards[incarnation]))
+        least = min(stays, key=lambda incarnation: len(shards[incarnation]))
+        if len(shards[most]) - len(shards[least]) < 2:
+            break
+        shard = shards[most].pop()
+        shards[least].append(shard)
+        moves.append((shard, most, least))
+    return moves
+
+
+class Coordinator:
+    """Runs the rounds, and hands the map to whoever follows it. ``packed`` are all packed shards."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        fleet: Fleet,
+        packed: Sequence[ShardId],
+        settings: CoordinatorSettings,
+    ) -> None:
+        self._membership = membership
+        self._fleet = fleet
+        self._packed = list(packed)
+        self._settings = settings
+        self._wanted: set[ShardId] = set()
+        self._unwanted: set[ShardId] = set()
+        self._poke = asyncio.Event()
+        self._map = ShardMap(0, {}, {})
+        self._changed = asyncio.Condition()
+        self.rounds = 0
+
+    @property
+    def shard_map(self) -> ShardMap:
+        return self._map
+
+    def poke(self) -> None:
+        """Something happened: look now instead of at the next tick."""
+        self._poke.set()
+
+    def place(self, shard: ShardId) -> None:
+        """A router needs an owner for a dedicated shard."""
+        self._unwanted.discard(shard)
+        if shard not in self._wanted:
+            self._wanted.add(shard)
+            self.poke()
+
+    def vacate(self, shard: ShardId) -> None:
+        """A dedicated shard's only actor fell idle: its process can go."""
+        self._wanted.discard(shard)
+        self._unwanted.add(shard)
+        self.poke()
+
+    async def next_map(self, after_epoch: int, timeout_s: float = 5.0) -> ShardMap:
+        """A map newer than ``after_epoch``, or after a while the present one."""
+        async with self._changed:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._changed.wait_for(lambda: self._map.epoch > after_epoch)
+            except TimeoutError:
+                pass
+            return self._map
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except JournalError as error:
+                _log.warning("round skipped", extra={"reason": str(error)})
+            except Exception:
+                _log.exception("round failed")
+            try:
+                async with asyncio.timeout(self._settings.reconcile_interval_s):
+                    await self._poke.wait()
+            except TimeoutError:
+                pass
+            self._poke.clear()
+
+    async def round(self) -> None:
+        """One look and one step."""
+        self.rounds += 1
+        desired = await self._membership.desired()
+        names = [host_name(index) for index in range(desired.session_hosts)]
+        shard_map = await self._membership.shard_map()
+        dedicated = {s for s in shard_map.owners if is_dedicated(s)} | self._wanted
+        dedicated -= self._unwanted
+        await self._fleet.ensure([*names, *sorted(dedicated_host_name(s) for s in dedicated)])
+
+        hosts = await self._membership.hosts()
+        fenced = await self._fence_the_gone(hosts)
+        live = {h.incarnation: h for h in hosts if not h.fenced and h.incarnation not in fenced}
+        packed = self._by_name(live, names)
+        owners = {s: o for s, o in shard_map.owners.items() if o in live}
+
+        changes: dict[ShardId, Incarnation | None] = {}
+        loads = {i: sum(1 for o in owners.values() if o == i) for i in packed}
+        changes |= adopt((s for s in self._packed if s not in owners), loads)
+        for shard in dedicated:
+            if shard not in owners:
+                found = self._by_name(live, [dedicated_host_name(shard)])
+                if found:
+                    changes[shard] = max(found)
+        for shard, owner in shard_map.owners.items():
+            # A dedicated shard waits for the next life of its own host.
+            if owner not in live and shard not in changes and not is_dedicated(shard):
+                changes[shard] = None
+        if changes:
+            assigned = await self._assign(shard_map, changes)
+            if assigned is None:
+                return
+            shard_map = assigned
+        await self._publish(shard_map, live)
+        await self._move(shard_map, live, packed)
+        await self._retire(shard_map, live, names, dedicated)
+
+    @staticmethod
+    def _by_name(live: Mapping[Incarnation, HostRecord], names: Sequence[str]) -> list[Incarnation]:
+        """The latest life of each of these hosts."""
+        latest: dict[str, Incarnation] = {}
+        for incarnation, host in live.items():
+            if host.name in names:
+                latest[host.name] = max(incarnation, latest.get(host.name, 0))
+        return sorted(latest.values())
+
+    async def _fence_the_gone(self, hosts: Sequence[HostRecord]) -> set[Incarnation]:
+        gone = [
+            host
+            for host in hosts
+            if not host.fenced
+            and (
+                host.lease_remaining_s < -self._settings.lease_grace_s
+                or self._fleet.is_known_dead(host.name, host.incarnation)
+            )
+        ]
+        for host in gone:
+            _log.warning("host replaced", extra={"host": host.name, "incarnation": host.incarnation})
+            await self._membership.fence(host.incarnation)
+        return {host.incarnation for host in gone}
+
+    async def _assign(
+        self, shard_map: ShardMap, changes: Mapping[ShardId, Incarnation | None]
+    ) -> ShardMap | None:
+        changed = await self._membership.assign(shard_map.epoch, changes)
+        if changed is None:
+            self.poke()
+        return changed
+
+    async def _publish(self, shard_map: ShardMap, live: Mapping[Incarnation, HostRecord]) -> None:
+        """Tell every live host what it owns, then everybody else where things are."""
+        shares: dict[Incarnation, list[ShardId]] = defaultdict(list)
+        for shard, owner in shard_map.owners.items():
+            shares[owner].append(shard)
+        results = await asyncio.gather(
+            *(
+                self._fleet.take(host.name, incarnation, shard_map.epoch, shares[incarnation])
+                for incarnation, host in live.items()
+            ),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, Exception):
+                raise result
+        if shard_map.epoch > self._map.epoch:
+            async with self._changed:
+                self._map = shard_map
+                self._changed.notify_all()
+
+    async def _move(
+        self,
+        shard_map: ShardMap,
+        live: Mapping[Incarnation, HostRecord],
+        packed: Sequence[Incarnation],
+    ) -> None:
+        """Level the load by a few shards, each handed over by its owner."""
+        owned: dict[Incarnation, list[ShardId]] = defaultdict(list)
+        for shard, owner in shard_map.owners.items():
+            if not is_dedicated(shard):
+                owned[owner].append(shard)
+        moves = balance(owned, packed, self._settings.moves_per_round_max)
+        by_source: dict[Incarnation, dict[ShardId, Incarnation]] = defaultdict(dict)
+        for shard, source, target in moves:
+            by_source[source][shard] = target
+        for source, targets in by_source.items():
+            try:
+                async with asyncio.timeout(self._settings.release_deadline_s):
+                    await self._fleet.release(live[source].name, source, list(targets))
+            except Exception as error:
+                # Half released: the host takes its full share again with the next round.
+                _log.warning("release failed", extra={"host": source, "reason": str(error)})
+                continue
+            changed = await self._assign(shard_map, targets)
+            if changed is None:
+                return
+            shard_map = changed
+            await self._publish(shard_map, live)
+        if moves:
+            self.poke()
+
+    async def _retire(
+        self,
+        shard_map: ShardMap,
+        live: Mapping[Incarnation, HostRecord],
+        names: Sequence[str],
+        dedicated: set[ShardId],
+    ) -> None:
+        """End the hosts that nobody needs any more and that own nothing any more."""
+        for shard in list(self._unwanted):
+            owner = shard_map.owners.get(shard)
+            if owner is not None and owner in live:
+                await self._fleet.release(live[owner].name, owner, [shard])
+                shard_map = await self._assign(shard_map, {shard: None}) or shard_map
+            self._unwanted.discard(shard)
+        keep = {*names, *(dedicated_host_name(shard) for shard in dedicated)}
+        busy = set(shard_map.owners.values())
+        for incarnation, host in live.items():
+            if host.name not in keep and incarnation not in busy:
+                await self._membership.fence(incarnation)
+                await self._fleet.retire(host.name)

@@ -1,0 +1,291 @@
+"""Group commit and the output gate: what actors decided becomes durable, then visible.
+
+Entries queue in the order in which they were decided. One commit is under way at a time; all
+that gathers meanwhile forms the next. An entry's ``release`` runs only after everything queued
+up to it is durable, so nobody outside can see a turn that might still be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import islice
+from typing import Any, Protocol
+
+import msgspec
+
+from runtime.activation import Activation, StoredReply
+from runtime.clock import Clock
+from runtime.errors import CommitRefused, CommitUnknown, DuplicateTurn, Fenced, JournalError
+from runtime.identity import ActorId
+from runtime.journal import (
+    CommitBatch,
+    Incarnation,
+    Journal,
+    PushRecord,
+    SnapshotRecord,
+    StoredTurn,
+    TurnRecord,
+)
+from runtime.stream import Message, Pushed
+from runtime.turn import decode_body
+
+_RETRY_S = 0.05
+
+
+class Listener(Protocol):
+    """Where an answer goes: a stream to a router, or a part of the host itself."""
+
+    def send(self, message: Message) -> None: ...
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One thing that waits behind the gate.
+
+    ``request`` and ``listener`` are what caused it, kept to run it again after a rollback.
+    """
+
+    activation: Activation[Any]
+    request: Any = None
+    listener: Listener | None = None
+    answer: Message | None = None
+    turn: TurnRecord | None = None
+    pushes: list[PushRecord] | None = None
+    snapshot: SnapshotRecord | None = None
+    released: Callable[[], None] | None = None
+
+    def pushed(self) -> Pushed | None:
+        """The outgoing events of the turn."""
+        turn = self.turn
+        if turn is None or not self.pushes:
+            return None
+        first = turn.push_seq - len(self.pushes) + 1
+        return Pushed(turn.actor, first, turn.recorded_ms, self.pushes)
+
+
+class GateOwner(Protocol):
+    """What the gate asks of its host."""
+
+    def release_entries(self, entries: list[Entry]) -> None:
+        """These are durable: let out what they say, in order."""
+        ...
+
+    def roll_back(
+        self, activation: Activation[Any], entries: list[Entry], known: dict[str, StoredReply] | None
+    ) -> None:
+        """None of these turns of the actor will ever be durable: forget its state, load it anew
+        and run the requests again, in order. ``known`` are replies the journal already holds."""
+        ...
+
+    def refuse(self, activation: Activation[Any], entries: list[Entry], reason: str) -> None:
+        """The database forbids these turns: forget the state, and tell the callers."""
+        ...
+
+    def fenced(self) -> None:
+        """Another incarnation took over: stop, answer nothing more."""
+        ...
+
+
+class CommitStatistics(msgspec.Struct):
+    commits: int = 0
+    turns: int = 0
+    rollbacks: int = 0
+    unknown: int = 0
+    seconds: float = 0.0
+
+
+class GroupCommit:
+    """The queue, and the task that empties it."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        incarnation: Incarnation,
+        owner: GateOwner,
+        clock: Clock,
+        turns_per_commit_max: int,
+    ) -> None:
+        self._journal = journal
+        self._incarnation = incarnation
+        self._owner = owner
+        self._clock = clock
+        self._turns_per_commit_max = turns_per_commit_max
+        self._forming: list[Entry] = []
+        self._acknowledged: list[str] = []
+        self._refused: list[tuple[str, str]] = []
+        self._wake = asyncio.Event()
+        self.pending_turns = 0
+        self.statistics = CommitStatistics()
+
+    def add(self, entry: Entry) -> None:
+        """Queue an entry behind everything queued before."""
+        if entry.turn is not None:
+            self.pending_turns += 1
+            entry.activation.uncommitted += 1
+        self._forming.append(entry)
+        self._wake.set()
+
+    def acknowledge(self, command_id: str) -> None:
+        """A durable send was applied by its receiver: strike it off the outbox."""
+        self._acknowledged.append(command_id)
+        self._wake.set()
+
+    def refuse_send(self, command_id: str, reason: str) -> None:
+        """A durable send was refused by its receiver for good: mark it for the operator."""
+        self._refused.append((command_id, reason))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Commit until cancelled or fenced."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._forming or self._acknowledged or self._refused:
+                entries = self._take()
+                try:
+                    await self._commit(entries)
+                except Fenced:
+                    self._owner.fenced()
+                    return
+
+    def _take(self) -> list[Entry]:
+        forming = self._forming
+        if len(forming) <= self._turns_per_commit_max:
+            self._forming = []
+            return forming
+        entries = list(islice(forming, self._turns_per_commit_max))
+        del forming[: self._turns_per_commit_max]
+        return entries
+
+    async def _commit(self, entries: list[Entry]) -> None:
+        acknowledged, self._acknowledged = self._acknowledged, []
+        refused, self._refused = self._refused, []
+        while True:
+            batch = CommitBatch(
+                incarnation=self._incarnation,
+                turns=[entry.turn for entry in entries if entry.turn is not None],
+                snapshots=[entry.snapshot for entry in entries if entry.snapshot is not None],
+                acknowledged=acknowledged,
+                refused=refused,
+            )
+            if not (batch.turns or batch.snapshots or acknowledged or refused):
+                break
+            started = self._clock.monotonic()
+            try:
+                await self._journal.commit(batch)
+            except CommitUnknown:
+                self.statistics.unknown += 1
+                if await self._is_settled(batch, entries):
+                    break
+                await asyncio.sleep(_RETRY_S)
+            except DuplicateTurn:
+                before = len(entries)
+                if await self._is_settled(batch, entries):
+                    break
+                if len(entries) == before:
+                    # Nobody repeated a command id, so a stranger wrote our sequence numbers.
+                    raise Fenced("another incarnation writes the same actors") from None
+            except CommitRefused as error:
+                self._acknowledged = acknowledged + self._acknowledged
+                self._refused = refused + self._refused
+                await self._isolate(entries, error)
+                return
+            else:
+                statistics = self.statistics
+                statistics.commits += 1
+                statistics.turns += len(batch.turns)
+                statistics.seconds += self._clock.monotonic() - started
+                break
+        self._done(entries)
+
+    def _done(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.turn is not None:
+                self.pending_turns -= 1
+                entry.activation.uncommitted -= 1
+        self._owner.release_entries(entries)
+
+    async def _is_settled(self, batch: CommitBatch, entries: list[Entry]) -> bool:
+        """Re-read after a commit that failed or whose outcome is unknown.
+
+        True when the batch turns out to be durable. Otherwise the actors whose command ids were
+        used before are rolled back and leave ``entries``; what is left can be tried again.
+        """
+        if not batch.turns:
+            return False
+        stored = await self._find(batch)
+        if not stored:
+            return False
+        foreign: dict[ActorId, dict[str, StoredReply]] = {}
+        own = 0
+        for turn in batch.turns:
+            row = stored.get((turn.actor, turn.command_id))
+            if row is None:
+                continue
+            if row.incarnation == self._incarnation and row.seq == turn.seq:
+                own += 1
+            else:
+                reply = StoredReply(row.fingerprint, bytes(decode_body(row.body).reply))
+                foreign.setdefault(turn.actor, {})[turn.command_id] = reply
+        if own == len(batch.turns):
+            return True
+        for actor, known in foreign.items():
+            self.statistics.rollbacks += 1
+            self._withdraw(actor, entries, known)
+        return False
+
+    async def _find(self, batch: CommitBatch) -> dict[tuple[ActorId, str], StoredTurn]:
+        wanted = [(turn.actor, turn.command_id) for turn in batch.turns]
+        while True:
+            try:
+                rows = await self._journal.find(wanted)
+            except Fenced:
+                raise
+            except JournalError:
+                # The lease bounds this wait: a host that cannot reach its journal cannot renew.
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return {(row.actor, row.command_id): row for row in rows}
+
+    def _withdraw(self, actor: ActorId, entries: list[Entry], known: dict[str, StoredReply] | None) -> None:
+        """Take an actor's entries out of this commit and of the next, and roll it back."""
+        gone = [entry for entry in entries if entry.activation.actor == actor]
+        entries[:] = [entry for entry in entries if entry.activation.actor != actor]
+        gone += self._take_forming(actor)
+        self._forget(gone)
+        self._owner.roll_back(gone[0].activation, gone, known)
+
+    def _take_forming(self, actor: ActorId) -> list[Entry]:
+        gone = [entry for entry in self._forming if entry.activation.actor == actor]
+        if gone:
+            self._forming = [entry for entry in self._forming if entry.activation.actor != actor]
+        return gone
+
+    def _forget(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.turn is not None:
+                self.pending_turns -= 1
+                entry.activation.uncommitted -= 1
+
+    async def _isolate(self, entries: list[Entry], error: CommitRefused) -> None:
+        """One turn spoils the batch: commit each actor's turns alone, so that only its own suffer."""
+        actors = list(dict.fromkeys(e.activation.actor for e in entries if e.turn or e.snapshot))
+        if not actors:
+            # Only strokes in the outbox, which a journal has no reason to refuse. Their sends are
+            # delivered again, recognised, and acknowledged again.
+            self._acknowledged.clear()
+            self._refused.clear()
+        elif len(actors) == 1:
+            actor = actors[0]
+            gone = [entry for entry in entries if entry.activation.actor == actor]
+            later = self._take_forming(actor)
+            self._forget(gone)
+            self._forget(later)
+            self._owner.refuse(gone[0].activation, gone, str(error))
+            if later:
+                self._owner.roll_back(gone[0].activation, later, None)
+        else:
+            for actor in actors:
+                await self._commit([entry for entry in entries if entry.activation.actor == actor])
+        alone = set(actors)
+        self._done([entry for entry in entries if entry.activation.actor not in alone])

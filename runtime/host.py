@@ -1,0 +1,389 @@
+"""A host: the shards it owns and the actors resident in it.
+
+Single-threaded on one event loop. Knows its neighbours as ports only: the journal, the router
+for durable sends, the listeners that commands came from. How a command runs is ``executor``'s,
+how it becomes durable ``group_commit``'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from runtime.activation import Activation, Codec, StoredReply
+from runtime.behavior import Behavior
+from runtime.clock import Clock
+from runtime.executor import REMINDER_PREFIX, Executor
+from runtime.group_commit import Entry, GroupCommit, Listener
+from runtime.identity import ActorId, ShardId, kind_of, shard_of
+from runtime.journal import Incarnation, Journal, Recovered, ReminderRecord
+from runtime.lease import Lease
+from runtime.lifecycle import Phase
+from runtime.loader import Loader
+from runtime.outbox import Outbox
+from runtime.reminders import Reminders
+from runtime.routing import ActorRouter
+from runtime.settings import HostSettings
+from runtime.stream import Attach, Deliver, Detach, Failure, Misrouted, Pushed
+from runtime.subscriptions import Subscriptions
+from runtime.turn import encode
+
+_log = logging.getLogger(__name__)
+
+GENESIS_ID = "genesis"
+
+
+class HostLink(Listener, Protocol):
+    """A stream to one router, as the host sees it."""
+
+    def close(self) -> None: ...
+
+
+class Host:
+    """Runs actors. ``take`` gives it shards, ``release`` takes them away without losing a turn.
+
+    ``on_stopped`` is called once, when the host was fenced and must never speak again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        incarnation: Incarnation,
+        behaviors: Iterable[Behavior[Any]],
+        journal: Journal,
+        lease: Lease,
+        clock: Clock,
+        entropy: Callable[[int], bytes],
+        settings: HostSettings,
+        on_stopped: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.incarnation = incarnation
+        self._codecs = {behavior.kind: Codec(behavior) for behavior in behaviors}
+        self._placements = {kind: codec.behavior.placement for kind, codec in self._codecs.items()}
+        self._lease = lease
+        self._clock = clock
+        self._settings = settings
+        self._on_stopped = on_stopped
+        self._owned: set[ShardId] = set()
+        self._epoch = 0
+        self._activations: dict[ActorId, Activation[Any]] = {}
+        self._links: set[HostLink] = set()
+        self._stopped = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._journal = journal
+        self.gate = GroupCommit(journal, incarnation, self, clock, settings.turns_per_commit_max)
+        self.executor = Executor(self.gate, clock, entropy, settings, lease.is_valid)
+        self._loader = Loader(journal, settings, clock, self._recovered, self._load_failed)
+        self._subscriptions = Subscriptions(journal, settings, self.executor.answer, clock.now_ms)
+        self._reminders = Reminders(journal, settings, clock, self.owns, self._remind)
+        self._outbox: Outbox | None = None
+
+    def start(self, router: ActorRouter) -> None:
+        """Begin to work. ``router`` carries the durable sends of this host's actors."""
+        self._outbox = Outbox(router, self._journal, self.gate, self._settings, self.owns)
+        for work in (
+            self.gate.run(),
+            self._loader.run(),
+            self._outbox.run(),
+            self._reminders.run(),
+            self._lease.keep(),
+            self._sweep(),
+        ):
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(work)))
+
+    async def _watch(self, work: Coroutine[Any, Any, None]) -> None:
+        """A host that lost one of its tasks to a defect must not linger half alive: it stops, and
+        is replaced."""
+        try:
+            await work
+        except Exception:
+            _log.exception("host stops on a defect", extra={"host": self.name})
+            self.fenced()
+
+    async def stop(self) -> None:
+        """End at once, as if the process had died: what is not committed is forgotten."""
+        self._silence()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What it owns
+
+    def owns(self, actor: ActorId) -> bool:
+        placement = self._placements.get(kind_of(actor))
+        return placement is not None and shard_of(actor, placement) in self._owned
+
+    @property
+    def epoch(self) -> int:
+        return self._epoch
+
+    @property
+    def owned(self) -> frozenset[ShardId]:
+        return frozenset(self._owned)
+
+    @property
+    def resident(self) -> int:
+        """Activations in memory."""
+        return len(self._activations)
+
+    def take(self, epoch: int, shards: Iterable[ShardId]) -> None:
+        """Own exactly these shards from now on. An epoch older than the last is ignored."""
+        if self._stopped or epoch < self._epoch:
+            return
+        self._epoch = epoch
+        wanted = set(shards)
+        self._drop(self._owned - wanted)
+        gained = wanted - self._owned
+        self._owned = wanted
+        if gained and self._outbox is not None:
+            self._outbox.poll_soon()
+            self._reminders.poll_soon()
+
+    async def release(self, shards: Iterable[ShardId]) -> None:
+        """Give shards up in order: take no more commands for them, commit what was decided with a
+        snapshot, forget. When this returns, a new owner may start."""
+        leaving = set(shards) & self._owned
+        self._owned -= leaving
+        draining = []
+        for activation in self._residents(leaving):
+            if activation.phase is Phase.LOADING:
+                self._forget(activation)
+                continue
+            activation.become(Phase.DRAINING)
+            snapshot = activation.snapshot() if activation.seq > activation.snapshot_seq else None
+            self.gate.add(Entry(activation, snapshot=snapshot))
+            draining.append(activation)
+        while not self._stopped and any(a.phase is not Phase.GONE for a in draining):
+            await asyncio.sleep(0.005)
+        # A coordinator that gave up waiting may have given some of them back meanwhile.
+        self._drop(leaving - self._owned)
+
+    def _residents(self, shards: set[ShardId]) -> list[Activation[Any]]:
+        if not shards:
+            return []
+        return [a for a in self._activations.values() if self._shard(a.actor) in shards]
+
+    def _shard(self, actor: ActorId) -> ShardId:
+        return shard_of(actor, self._placements[kind_of(actor)])
+
+    def _drop(self, shards: set[ShardId]) -> None:
+        for activation in self._residents(shards):
+            self._forget(activation)
+        for actor in self._subscriptions.actors():
+            if self._shard(actor) in shards:
+                self._subscriptions.lose(actor)
+
+    # Messages from routers
+
+    def connected(self, link: HostLink) -> None:
+        """A router is here. Whoever may not speak may not listen either."""
+        if self._stopped or not self._lease.is_valid():
+            link.close()
+            return
+        self._links.add(link)
+
+    def disconnected(self, link: HostLink) -> None:
+        self._links.discard(link)
+        self._subscriptions.forget(link)
+
+    def receive(self, link: HostLink, messages: Sequence[Deliver | Attach | Detach]) -> None:
+        """Take messages of a router. Answers go to ``link`` once they are durable."""
+        if self._stopped:
+            return
+        for message in messages:
+            if type(message) is Detach:
+                self._subscriptions.detach(message.actor, link)
+            else:
+                self._accept(message, link)  # type: ignore[arg-type]
+
+    def _accept(self, request: Deliver | Attach, listener: Listener | None) -> None:
+        activation = self._activations.get(request.actor)
+        if activation is None:
+            if not self.owns(request.actor):
+                if listener is not None:
+                    listener.send(Misrouted(request.ref))
+                return
+            codec = self._codecs[kind_of(request.actor)]
+            activation = Activation(request.actor, codec, self._clock.monotonic())
+            self._activations[request.actor] = activation
+            self._loader.want(activation)
+        activation.last_used_s = self._clock.monotonic()
+        phase = activation.phase
+        if phase is Phase.PASSIVATING:
+            activation.become(Phase.ACTIVE)
+        if phase is Phase.ACTIVE or phase is Phase.PASSIVATING:
+            self._perform(activation, request, listener)
+        elif phase is Phase.LOADING:
+            self._wait(activation, request, listener)
+        elif listener is not None:
+            listener.send(Misrouted(request.ref))
+
+    def _perform(
+        self, activation: Activation[Any], request: Deliver | Attach, listener: Listener | None
+    ) -> None:
+        if type(request) is Deliver:
+            self.executor.perform(activation, request, listener)
+        elif listener is not None:
+            self._subscriptions.attach(activation, request, listener)  # type: ignore[arg-type]
+
+    def _wait(
+        self, activation: Activation[Any], request: Deliver | Attach, listener: Listener | None
+    ) -> None:
+        if activation.mailbox is None:
+            activation.mailbox = deque()
+        if len(activation.mailbox) < self._settings.mailbox_messages_max:
+            activation.mailbox.append((request, listener))
+        elif listener is not None:
+            listener.send(Failure(request.ref, "overloaded", "too many commands are waiting", True))
+
+    def _remind(self, reminder: ReminderRecord) -> None:
+        command_id = f"{REMINDER_PREFIX}{reminder.name}/{reminder.due_ms}"
+        data = msgspec.Raw(reminder.data)
+        self._accept(Deliver(0, reminder.actor, command_id, reminder.command, data, reminder.actor), None)
+
+    # Into memory and out of it
+
+    def _recovered(self, activation: Activation[Any], recovered: Recovered) -> None:
+        activation.recover(recovered, self._settings.replies_kept_max)
+        activation.become(Phase.ACTIVE)
+        genesis = activation.codec.behavior.genesis
+        if genesis is not None and activation.seq == 0:
+            name, data = genesis
+            self.executor.perform(
+                activation,
+                Deliver(0, activation.actor, GENESIS_ID, name, msgspec.Raw(encode(data))),
+                None,
+            )
+        waiting, activation.mailbox = activation.mailbox, None
+        for request, listener in waiting or ():
+            self._accept(request, listener)
+        activation.known = None
+
+    def _load_failed(self, activation: Activation[Any]) -> None:
+        activation.become(Phase.GONE)
+        del self._activations[activation.actor]
+        for request, listener in activation.mailbox or ():
+            if listener is not None:
+                listener.send(Failure(request.ref, "unavailable", "the journal cannot be read", True))
+
+    def _forget(self, activation: Activation[Any]) -> None:
+        activation.become(Phase.GONE)
+        del self._activations[activation.actor]
+        for request, listener in activation.mailbox or ():
+            if listener is not None:
+                listener.send(Misrouted(request.ref))
+
+    def _passivate(self, activation: Activation[Any]) -> None:
+        """Save what the journal would otherwise have to replay; leave when that is durable."""
+        activation.become(Phase.PASSIVATING)
+        snapshot = activation.snapshot() if activation.seq > activation.snapshot_seq else None
+        self.gate.add(Entry(activation, snapshot=snapshot))
+
+    async def _sweep(self) -> None:
+        """Passivate the idle, and the longest idle early when there are too many."""
+        settings = self._settings
+        while True:
+            await asyncio.sleep(min(1.0, settings.passivate_after_s / 2))
+            now_s = self._clock.monotonic()
+            excess = len(self._activations) - settings.activations_max
+            resting = [
+                a
+                for a in self._activations.values()
+                if a.phase is Phase.ACTIVE and not a.uncommitted and now_s - a.last_used_s > 1.0
+            ]
+            if excess > 0:
+                resting.sort(key=lambda a: a.last_used_s)
+            for position, activation in enumerate(resting):
+                idle_s = now_s - activation.last_used_s
+                if idle_s >= settings.passivate_after_s or position < excess:
+                    self._passivate(activation)
+                elif idle_s >= settings.trim_after_s:
+                    activation.trim_replies(settings.replies_kept_idle)
+
+    # What the gate says
+
+    def release_entries(self, entries: list[Entry]) -> None:
+        """These are durable: let out what they say, in order."""
+        may_speak = self._lease.is_valid()
+        if not may_speak:
+            # Somebody else may answer for these actors by now. The routers ask again, there.
+            self._disconnect_all()
+        for entry in entries:
+            activation = entry.activation
+            if may_speak:
+                self._let_out(entry)
+            if (
+                entry.request is None
+                and not activation.uncommitted
+                and activation.phase in (Phase.PASSIVATING, Phase.DRAINING)
+            ):
+                self._forget(activation)
+
+    def _let_out(self, entry: Entry) -> None:
+        turn = entry.turn
+        if turn is not None:
+            listeners = self._subscriptions.of(turn.actor)
+            if listeners is not None and entry.pushes:
+                first_seq = turn.push_seq - len(entry.pushes) + 1
+                pushed = Pushed(turn.actor, first_seq, turn.recorded_ms, entry.pushes)
+                for listener in listeners:
+                    listener.send(pushed)
+            if turn.sends and self._outbox is not None:
+                self._outbox.enqueue(turn.sends)
+            if turn.reminders_set:
+                self._reminders.poll_soon()
+        if entry.listener is not None and entry.answer is not None:
+            entry.listener.send(entry.answer)
+
+    def roll_back(
+        self,
+        activation: Activation[Any],
+        entries: list[Entry],
+        known: dict[str, StoredReply] | None,
+    ) -> None:
+        """None of these turns will ever be durable: load the actor anew and run the requests
+        again, in order. ``known`` are replies that the journal already holds."""
+        if known:
+            activation.known = (activation.known or {}) | known
+        again = deque((e.request, e.listener) for e in entries if e.request is not None)
+        if activation.mailbox:
+            again.extend(activation.mailbox)
+        activation.mailbox = again
+        self._reload(activation)
+
+    def refuse(self, activation: Activation[Any], entries: list[Entry], reason: str) -> None:
+        """The database forbids these turns: tell the callers, load the actor anew."""
+        _log.error("turns refused", extra={"actor": activation.actor, "reason": reason})
+        for entry in entries:
+            if entry.listener is not None and entry.request is not None:
+                entry.listener.send(
+                    Failure(entry.request.ref, "internal", "the turn was refused; nothing changed", False)
+                )
+        self._reload(activation)
+
+    def _reload(self, activation: Activation[Any]) -> None:
+        if activation.phase is Phase.DRAINING:
+            self._forget(activation)
+        elif activation.phase in (Phase.ACTIVE, Phase.PASSIVATING):
+            activation.become(Phase.LOADING)
+            self._loader.want(activation)
+
+    def fenced(self) -> None:
+        """Another incarnation took over: never speak again."""
+        if not self._stopped:
+            self._silence()
+            self._on_stopped()
+
+    def _silence(self) -> None:
+        self._stopped = True
+        self._disconnect_all()
+
+    def _disconnect_all(self) -> None:
+        for link in list(self._links):
+            link.close()

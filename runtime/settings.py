@@ -1,0 +1,54 @@
+"""Every bound of the runtime, with its unit in its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HostSettings:
+    lease_s: float = 3.0
+    """How long a host may answer without renewing; a silent host is replaced after it."""
+    turns_per_commit_max: int = 1000
+    pending_turns_max: int = 20_000
+    """Turns of all actors of the host that wait for a commit."""
+    mailbox_messages_max: int = 256
+    """Commands of one actor that wait, for its load or for a commit."""
+    replies_kept_max: int = 32
+    """Stored replies in memory per active actor; older ones are found in the journal."""
+    replies_kept_idle: int = 2
+    """… of an actor that has been idle for ``trim_after_s``."""
+    trim_after_s: float = 15.0
+    passivate_after_s: float = 300.0
+    activations_max: int = 200_000
+    """Past this many residents the longest idle are passivated early."""
+    snapshot_interval_turns: int = 200
+    load_actors_max: int = 256
+    """Actors in one load from the journal."""
+    journal_deadline_s: float = 10.0
+    """How long a load may fail before those who wait for it are told ``unavailable``."""
+    backfill_turns_max: int = 500
+    """Turns a resuming client may be behind; past it, it gets a fresh view."""
+    outbox_in_flight_max: int = 1000
+    outbox_poll_s: float = 2.0
+    reminder_poll_s: float = 0.5
+    reminders_per_poll_max: int = 1000
+
+
+@dataclass(frozen=True)
+class RouterSettings:
+    call_deadline_s: float = 15.0
+    """How long a command is retried while its owner moves or dies."""
+    calls_in_flight_max: int = 50_000
+    retry_delay_s: float = 0.05
+    """Pause before a misrouted or undeliverable call is tried again, unless a new map comes first."""
+
+
+@dataclass(frozen=True)
+class CoordinatorSettings:
+    reconcile_interval_s: float = 0.5
+    lease_grace_s: float = 0.5
+    """How long past the end of its lease a silent host is left alone: clocks tick differently."""
+    release_deadline_s: float = 10.0
+    moves_per_round_max: int = 16
+    """Shards moved in one round of balancing, so that a move never stalls many players at once."""

@@ -1,0 +1,326 @@
+import asyncio
+from typing import Any
+
+import pytest
+from purse import Purse
+from world import World
+
+from runtime.errors import CommitUnknown
+from runtime.identity import Dedicated, Packed
+from runtime.stream import Attached, Failure
+
+
+def _gold(answer: Any) -> int:
+    assert isinstance(answer, dict), answer
+    return int(answer["gold"])
+
+
+async def test_a_command_is_applied_and_durable() -> None:
+    async with World(Purse()) as world:
+        assert _gold(await world.ask("ann", "1", "add", amount=5)) == 5
+        assert [turn.command_id for turn in await world.turns("ann")] == ["1"]
+
+
+async def test_the_same_id_gets_the_stored_reply() -> None:
+    async with World(Purse()) as world:
+        answers = await asyncio.gather(*(world.ask("ann", "1", "add", amount=5) for _ in range(10)))
+        assert {_gold(answer) for answer in answers} == {5}
+        assert _gold(await world.ask("ann", "2", "read")) == 5
+
+
+async def test_a_reused_id_is_an_error() -> None:
+    async with World(Purse()) as world:
+        await world.ask("ann", "1", "add", amount=5)
+        answer = await world.ask("ann", "1", "add", amount=6)
+        assert isinstance(answer, Failure)
+        assert answer.code == "id_reused"
+        assert _gold(await world.ask("ann", "2", "read")) == 5
+
+
+async def test_a_repeat_beyond_the_window_is_found_in_the_journal() -> None:
+    async with World(Purse(), replies_kept_max=2) as world:
+        for number in range(20):
+            await world.ask("ann", f"c{number}", "add", amount=1)
+        assert _gold(await world.ask("ann", "c0", "add", amount=1)) == 1
+        assert _gold(await world.ask("ann", "r", "read")) == 20
+        answer = await world.ask("ann", "c1", "add", amount=9)
+        assert isinstance(answer, Failure)
+        assert answer.code == "id_reused"
+
+
+async def test_a_repeat_beyond_the_window_does_not_harm_its_neighbours() -> None:
+    async with World(Purse(), replies_kept_max=2) as world:
+        for number in range(20):
+            await world.ask("ann", f"c{number}", "add", amount=1)
+        answers = await asyncio.gather(
+            *(world.ask("ben", f"b{number}", "add", amount=1) for number in range(50)),
+            world.ask("ann", "n1", "add", amount=1),
+            world.ask("ann", "c0", "add", amount=1),
+            world.ask("ann", "n2", "add", amount=1),
+            *(world.ask("cat", f"b{number}", "add", amount=1) for number in range(50)),
+        )
+        assert sorted(_gold(answer) for answer in answers[:50]) == list(range(1, 51))
+        assert [_gold(answer) for answer in answers[50:53]] == [21, 1, 22]
+        assert _gold(await world.ask("cat", "r", "read")) == 50
+
+
+async def test_a_rejection_changes_nothing() -> None:
+    async with World(Purse()) as world:
+        answer = await world.ask("ann", "1", "add", amount=-1)
+        assert isinstance(answer, Failure)
+        assert answer.code == "bad_amount"
+        assert not await world.turns("ann")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("fly", {}, "unknown_command"),
+        ("add", {}, "invalid_data"),
+        ("add", {"amount": "much"}, "invalid_data"),
+        ("add", {"amount": 1.5}, "invalid_data"),
+        ("add", {"amount": True}, "invalid_data"),
+    ],
+)
+async def test_bad_commands_get_typed_errors(name: str, data: dict[str, Any], code: str) -> None:
+    async with World(Purse()) as world:
+        answer = await world.ask("ann", "1", name, **data)
+        assert isinstance(answer, Failure)
+        assert answer.code == code
+
+
+async def test_a_defect_in_a_rule_is_contained() -> None:
+    async with World(Purse()) as world:
+        await world.ask("ann", "1", "add", amount=5)
+        answer = await world.ask("ann", "break", "break")
+        assert isinstance(answer, Failure)
+        assert answer.code == "internal"
+        assert _gold(await world.ask("ann", "2", "add", amount=1)) == 6
+
+
+async def test_a_turn_the_database_refuses_takes_nobody_along() -> None:
+    async with World(Purse()) as world:
+        await world.ask("ann", "1", "add", amount=5)
+        answers = await asyncio.gather(
+            world.ask("ben", "1", "add", amount=1),
+            world.ask("ann", "overdraw", "overdraw", amount=50),
+            world.ask("ann", "2", "add", amount=1),
+            world.ask("cat", "1", "add", amount=1),
+        )
+        assert _gold(answers[0]) == 1
+        assert isinstance(answers[1], Failure)
+        assert _gold(answers[3]) == 1
+        assert _gold(await world.ask("ann", "r", "read")) in (5, 6)
+        world.audit()
+
+
+class LosesReplies:
+    """A journal whose commits happen, but whose replies get lost, now and then."""
+
+    def __init__(self, journal: Any, before: int, after: int) -> None:
+        self._journal = journal
+        self._before, self._after, self._count = before, after, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    async def commit(self, batch: Any) -> None:
+        self._count += 1
+        if self._count % self._before == 0:
+            raise CommitUnknown("lost before")
+        await self._journal.commit(batch)
+        if self._count % self._after == 0:
+            raise CommitUnknown("lost after")
+
+
+async def test_an_unknown_commit_is_resolved_by_reading() -> None:
+    world = World(Purse())
+    world.journal = LosesReplies(world.memory, before=3, after=2)
+    async with world:
+        for number in range(20):
+            assert _gold(await world.ask("ann", f"c{number}", "add", amount=1)) == number + 1
+        assert len(await world.turns("ann")) == 20
+
+
+async def test_nothing_leaves_before_the_commit() -> None:
+    world = World(Purse())
+    open_gate = asyncio.Event()
+
+    class Slow:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.memory, name)
+
+        async def commit(self, batch: Any) -> None:
+            await open_gate.wait()
+            await world.memory.commit(batch)
+
+    world.journal = Slow()
+    async with world:
+        await world.attach("ann", None)
+        answers = [
+            asyncio.create_task(world.ask("ann", "1", "add", amount=5)),
+            asyncio.create_task(world.ask("ann", "2", "read")),
+            asyncio.create_task(world.ask("ann", "3", "add", amount=-1)),
+            asyncio.create_task(world.ask("ann", "1", "add", amount=5)),
+        ]
+        await asyncio.sleep(0.1)
+        assert not any(answer.done() for answer in answers)
+        assert not world.pushes
+        open_gate.set()
+        await asyncio.gather(*answers)
+        assert _gold(answers[1].result()) == 5
+        assert len(world.pushes) == 1
+
+
+async def test_passivated_actors_come_back() -> None:
+    async with World(Purse(), passivate_after_s=0.02) as world:
+        await world.ask("ann", "1", "add", amount=5)
+        host = world.hosts["session-host-0"]
+        async with asyncio.timeout(5):
+            while host.resident:
+                await asyncio.sleep(0.05)
+        assert _gold(await world.ask("ann", "2", "add", amount=1)) == 6
+        assert _gold(await world.ask("ann", "1", "add", amount=5)) == 5
+
+
+@pytest.mark.parametrize("interval", [1, 3, 1000])
+async def test_a_killed_host_loses_nothing(interval: int) -> None:
+    async with World(Purse(), hosts=2, snapshot_interval_turns=interval) as world:
+        keys = [f"p{number}" for number in range(20)]
+
+        async def play(key: str) -> None:
+            for number in range(60):
+                assert _gold(await world.ask(key, f"c{number}", "add", amount=1)) == number + 1
+                await asyncio.sleep(0.002)
+
+        players = [asyncio.create_task(play(key)) for key in keys]
+        for number in range(4):
+            await asyncio.sleep(0.05)
+            await world.kill(f"session-host-{number % 2}")
+        await asyncio.gather(*players)
+        for key in keys:
+            assert len(await world.turns(f"{key}")) == 60
+        world.audit()
+
+
+async def test_shards_move_to_a_new_host_and_back() -> None:
+    async with World(Purse(placement=Packed(16))) as world:
+        keys = [f"p{number}" for number in range(30)]
+
+        async def play(key: str) -> None:
+            for number in range(100):
+                assert _gold(await world.ask(key, f"c{number}", "add", amount=1)) == number + 1
+
+        await asyncio.gather(*(world.attach(key, None) for key in keys))
+        players = [asyncio.create_task(play(key)) for key in keys]
+        desired = await world.membership.desired()
+        await world.membership.set_desired(desired._replace(session_hosts=3))
+        async with asyncio.timeout(10):
+            while len({*(await world.membership.shard_map()).owners.values()}) < 3:
+                await asyncio.sleep(0.01)
+            await world.membership.set_desired(desired)
+            while len({*(await world.membership.shard_map()).owners.values()}) > 1:
+                await asyncio.sleep(0.01)
+            await asyncio.gather(*players)
+        assert world.lost_actors
+        world.audit()
+
+
+async def test_a_fenced_host_stops_and_answers_nothing() -> None:
+    async with World(Purse()) as world:
+        await world.ask("ann", "1", "add", amount=1)
+        host = world.hosts.pop("session-host-0")
+        await world.membership.fence(host.incarnation)
+        world.dead.add(host.incarnation)
+        answer = await world.ask("ann", "2", "add", amount=1)
+        assert _gold(answer) == 2
+        await host.stop()
+
+
+async def test_payments_arrive_exactly_once_whoever_dies() -> None:
+    async with World(Purse(), hosts=2) as world:
+        keys = [f"p{number}" for number in range(10)]
+        for key in keys:
+            await world.ask(key, "seed", "add", amount=1000)
+
+        async def play(position: int) -> None:
+            for number in range(20):
+                to = keys[(position + number + 1) % len(keys)]
+                await world.ask(keys[position], f"pay{number}", "pay", to=to, amount=1)
+                await asyncio.sleep(0.005)
+
+        players = [asyncio.create_task(play(position)) for position in range(len(keys))]
+        for number in range(3):
+            await asyncio.sleep(0.05)
+            await world.kill(f"session-host-{number % 2}")
+        await asyncio.gather(*players)
+        async with asyncio.timeout(10):
+            while await world.memory.unacknowledged(10):
+                await asyncio.sleep(0.02)
+        world.audit()
+        balances = [_gold(await world.ask(key, "end", "read")) for key in keys]
+        assert sum(balances) == 1000 * len(keys)
+
+
+async def test_reminders_ring_once_even_after_a_kill() -> None:
+    async with World(Purse(), hosts=1) as world:
+        due = world.clock.now_ms() + 150
+        await world.ask("ann", "1", "alarm", due_ms=due)
+        await world.ask("ben", "1", "alarm", due_ms=due)
+        await world.ask("ben", "2", "alarm", due_ms=None)
+        await world.kill("session-host-0")
+        await asyncio.sleep(0.6)
+        answer = await world.ask("ann", "2", "read")
+        assert isinstance(answer, dict)
+        assert answer["rings"] == 1
+        answer = await world.ask("ben", "3", "read")
+        assert isinstance(answer, dict)
+        assert answer["rings"] == 0
+
+
+async def test_resume_gets_what_was_missed() -> None:
+    async with World(Purse()) as world:
+        for number in range(5):
+            await world.ask("ann", f"c{number}", "add", amount=1)
+        attached = await world.attach("ann", 2)
+        assert isinstance(attached, Attached)
+        assert attached.view is None
+        assert [turn.first_seq for turn in attached.backlog] == [3, 4, 5]
+        assert attached.position == 5
+        fresh = await world.attach("ann", None)
+        assert isinstance(fresh, Attached)
+        assert fresh.view is not None
+        assert fresh.position == 5
+        current = await world.attach("ann", 5)
+        assert isinstance(current, Attached)
+        assert current.view is None
+        assert not current.backlog
+
+
+async def test_too_far_behind_gets_a_view() -> None:
+    async with World(Purse(), backfill_turns_max=3) as world:
+        for number in range(10):
+            await world.ask("ann", f"c{number}", "add", amount=1)
+        attached = await world.attach("ann", 1)
+        assert isinstance(attached, Attached)
+        assert attached.view is not None
+        assert attached.position == 10
+
+
+async def test_dedicated_actors_have_a_host_each() -> None:
+    async with World(Purse(placement=Dedicated()), hosts=0) as world:
+        answers = await asyncio.gather(*(world.ask(k, "1", "add", amount=1) for k in ("ann", "ben")))
+        assert [_gold(answer) for answer in answers] == [1, 1]
+        assert set(world.hosts) == {"purse-ann", "purse-ben"}
+        await world.kill("purse-ann")
+        assert _gold(await world.ask("ann", "2", "add", amount=1)) == 2
+
+
+async def test_a_full_mailbox_says_so_at_once() -> None:
+    async with World(Purse(), mailbox_messages_max=5) as world:
+        answers = await asyncio.gather(*(world.ask("ann", f"c{n}", "add", amount=1) for n in range(50)))
+        refused = [answer for answer in answers if isinstance(answer, Failure)]
+        assert refused
+        assert {answer.code for answer in refused} == {"overloaded"}
+        assert all(answer.retryable for answer in refused)
+        assert _gold(await world.ask("ann", "r", "read")) == 50 - len(refused)
