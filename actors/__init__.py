@@ -1,0 +1,1 @@
+"""Game rules: pure functions of (state, command, context). No clock, no randomness, no I/O."""
