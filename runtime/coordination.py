@@ -31,6 +31,10 @@ class Fleet(Protocol):
         """Have a process for each of these hosts, and restart those that died."""
         ...
 
+    async def ensure_gateways(self, names: Sequence[str]) -> None:
+        """Have exactly these gateways."""
+        ...
+
     async def retire(self, name: str) -> None:
         """End a host's process for good. Its shards are gone already."""
         ...
@@ -50,6 +54,10 @@ class Fleet(Protocol):
 
 def host_name(index: int) -> str:
     return f"session-host-{index}"
+
+
+def gateway_name(index: int) -> str:
+    return f"gateway-{index}"
 
 
 def adopt(orphans: Iterable[ShardId], loads: Mapping[Incarnation, int]) -> dict[ShardId, Incarnation]:
@@ -107,6 +115,8 @@ class Coordinator:
         self._unwanted: set[ShardId] = set()
         self._poke = asyncio.Event()
         self._map = ShardMap(0, {}, {})
+        self._told: dict[Incarnation, int] = {}
+        """The epoch of the share that each host has confirmed."""
         self._changed = asyncio.Condition()
         self.rounds = 0
 
@@ -165,6 +175,8 @@ class Coordinator:
         dedicated = {s for s in shard_map.owners if is_dedicated(s)} | self._wanted
         dedicated -= self._unwanted
         await self._fleet.ensure([*names, *sorted(dedicated_host_name(s) for s in dedicated)])
+
+        await self._fleet.ensure_gateways([gateway_name(index) for index in range(desired.gateways)])
 
         hosts = await self._membership.hosts()
         fenced = await self._fence_the_gone(hosts)
@@ -230,15 +242,16 @@ class Coordinator:
         shares: dict[Incarnation, list[ShardId]] = defaultdict(list)
         for shard, owner in shard_map.owners.items():
             shares[owner].append(shard)
+        unaware = [i for i in live if self._told.get(i) != shard_map.epoch]
         results = await asyncio.gather(
-            *(
-                self._fleet.take(host.name, incarnation, shard_map.epoch, shares[incarnation])
-                for incarnation, host in live.items()
-            ),
+            *(self._fleet.take(live[i].name, i, shard_map.epoch, shares[i]) for i in unaware),
             return_exceptions=True,
         )
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, Exception):
+        self._told = {i: epoch for i, epoch in self._told.items() if i in live}
+        for incarnation, result in zip(unaware, results, strict=True):
+            if result is None:
+                self._told[incarnation] = shard_map.epoch
+            elif not isinstance(result, Exception):
                 raise result
         if shard_map.epoch > self._map.epoch:
             async with self._changed:
@@ -267,6 +280,7 @@ class Coordinator:
             except Exception as error:
                 # Half released: the host takes its full share again with the next round.
                 _log.warning("release failed", extra={"host": source, "reason": str(error)})
+                self._told.pop(source, None)
                 continue
             changed = await self._assign(shard_map, targets)
             if changed is None:

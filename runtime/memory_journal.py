@@ -121,6 +121,10 @@ class MemoryJournal:
         self.refused: dict[str, str] = {}
         """Reason by command id of sends that were refused for good. They stay in the outbox."""
 
+    @property
+    def turns_kept(self) -> int:
+        return len(self._by_command)
+
     async def commit(self, batch: CommitBatch) -> None:
         if not self._membership.may_write(batch.incarnation):
             raise Fenced(f"incarnation {batch.incarnation} is fenced")

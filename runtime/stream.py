@@ -91,13 +91,14 @@ class Pushed(Message, tag=14):
 
 class Attached(Message, tag=15):
     """The answer to Attach. The router knows everything up to push seq ``position`` after applying
-    it: either a ``view`` at that position, or the ``backlog`` of turns since ``after``."""
+    it: either a ``view`` at that position (an encoded MessagePack map), or the ``backlog`` of turns
+    since ``after``."""
 
     ref: int
     actor: ActorId
     position: int
     recorded_ms: int
-    view: msgspec.Raw | None
+    view: bytes | None
     backlog: list[Pushed]
 
 

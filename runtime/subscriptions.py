@@ -9,8 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from runtime.activation import Activation
 from runtime.errors import JournalError
 from runtime.group_commit import Listener
@@ -76,7 +74,7 @@ class Subscriptions:
             task.add_done_callback(self._reading.discard)
 
     def _view(self, activation: Activation[Any], request: Attach) -> Attached:
-        view = msgspec.Raw(encode(activation.codec.behavior.view(activation.state)))
+        view = encode(activation.codec.behavior.view(activation.state))
         return Attached(request.ref, request.actor, activation.push_seq, self._now_ms(), view, [])
 
     async def _catch_up(

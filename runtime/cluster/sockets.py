@@ -126,15 +126,27 @@ class _HostEnd(_Stream):
             self._host.disconnected(self)
 
 
-async def listen(host: Host, address: str, secret: bytes) -> asyncio.Server:
-    """Serve a host's data streams."""
-    loop = asyncio.get_running_loop()
+def bind(address: str) -> tuple[socket.socket, str]:
+    """A bound socket for an address, and the address others reach it by (``tcp:HOST:0`` gets a
+    port). Raises ``OSError``."""
     scheme, _, rest = address.partition(":")
     if scheme == "unix":
         Path(rest).unlink(missing_ok=True)
-        return await loop.create_unix_server(lambda: _HostEnd(host, secret), rest)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(rest)
+        Path(rest).chmod(0o600)
+        return listener, address
     name, _, port = rest.rpartition(":")
-    return await loop.create_server(lambda: _HostEnd(host, secret), name, int(port))
+    listener = socket.create_server((name, int(port)))
+    return listener, f"tcp:{name}:{listener.getsockname()[1]}"
+
+
+async def serve(host: Host, listener: socket.socket, secret: bytes) -> asyncio.Server:
+    """Serve a host's data streams on a bound socket."""
+    loop = asyncio.get_running_loop()
+    if listener.family == socket.AF_UNIX:
+        return await loop.create_unix_server(lambda: _HostEnd(host, secret), sock=listener)
+    return await loop.create_server(lambda: _HostEnd(host, secret), sock=listener)
 
 
 class _RouterEnd(_Stream):

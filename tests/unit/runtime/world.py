@@ -129,6 +129,9 @@ class World:
             if name not in self.hosts:
                 await self.start_host(name)
 
+    async def ensure_gateways(self, names: Sequence[str]) -> None:
+        pass
+
     async def start_host(self, name: str) -> Host:
         asked = self.clock.monotonic()
         incarnation = await self.membership.register(name, name, self.settings.lease_s)

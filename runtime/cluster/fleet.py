@@ -1,0 +1,186 @@
+"""The processes of the cluster, as Ray runs them: see ``runtime.coordination.Fleet``.
+
+All actors are detached and named: they outlive the coordinator, and a new one finds them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from runtime.cluster.gateway_actor import Gateway
+from runtime.cluster.host_actor import SessionHost
+from runtime.cluster.wiring import NAMESPACE, Wiring
+from runtime.identity import ShardId
+from runtime.journal import Incarnation
+
+_log = logging.getLogger(__name__)
+
+_CALL_DEADLINE_S = 2.0
+_DRAIN_DEADLINE_S = 15.0
+
+
+def actor_options(name: str) -> dict[str, Any]:
+    """How every actor of the casino is started.
+
+    ``max_task_retries`` stays 0: a call that failed may have happened, so retries are ours, by
+    command id.
+    """
+    return {
+        "name": name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "max_concurrency": 1000,
+        "num_cpus": 0,
+    }
+
+
+def local_node_id() -> str:
+    node: str = ray.get_runtime_context().get_node_id()
+    return node
+
+
+class RayFleet:
+    """``on_change`` is called when a process turned out to have died."""
+
+    def __init__(self, wiring: Wiring, on_change: Callable[[], None]) -> None:
+        self._wiring = wiring
+        self._on_change = on_change
+        self._hosts: dict[str, Any] = {}
+        self._gateways: dict[str, Any] = {}
+        self._watched: set[tuple[str, Incarnation]] = set()
+        self._dead: set[tuple[str, Incarnation]] = set()
+        self._introductions: dict[str, asyncio.Task[None]] = {}
+
+    async def ensure(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self._hosts:
+                actor = ray.remote(SessionHost).options(**actor_options(name))
+                self._hosts[name] = actor.remote(name, self._wiring)
+            if name not in self._introductions:
+                self._introductions[name] = asyncio.create_task(self._introduce(name))
+
+    async def ensure_gateways(self, names: Sequence[str]) -> None:
+        for name in names:
+            if name not in self._gateways:
+                actor = ray.remote(Gateway).options(**actor_options(name))
+                self._gateways[name] = actor.remote(name, self._wiring)
+        for name in [name for name in self._gateways if name not in names]:
+            await self._end(self._gateways.pop(name))
+
+    async def retire(self, name: str) -> None:
+        introduction = self._introductions.pop(name, None)
+        if introduction is not None:
+            introduction.cancel()
+        handle = self._hosts.pop(name, None) or self._found(name)
+        if handle is not None:
+            ray.kill(handle)
+
+    def is_known_dead(self, name: str, incarnation: Incarnation) -> bool:
+        return (name, incarnation) in self._dead
+
+    async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
+        await self._call(name, "take", incarnation, epoch, shards)
+
+    async def release(self, name: str, incarnation: Incarnation, shards: list[ShardId]) -> None:
+        await self._call(name, "release", incarnation, shards, deadline_s=_DRAIN_DEADLINE_S)
+
+    async def drain(self) -> None:
+        """End everything in order: clients first, so that nothing is asked of leaving hosts."""
+        for task in self._introductions.values():
+            task.cancel()
+        for actors in (self._gateways, self._hosts):
+            await asyncio.gather(*(self._end(handle) for handle in actors.values()))
+            actors.clear()
+
+    async def statuses(self) -> list[dict[str, Any]]:
+        """What each process says of itself; those that do not answer are left out."""
+
+        async def ask(handle: Any) -> dict[str, Any] | None:
+            try:
+                async with asyncio.timeout(_CALL_DEADLINE_S):
+                    status: dict[str, Any] = await handle.status.remote()
+                    return status
+            except (RayError, TimeoutError):
+                return None
+
+        handles = [*self._hosts.values(), *self._gateways.values()]
+        return [status for status in await asyncio.gather(*map(ask, handles)) if status]
+
+    async def _call(
+        self, name: str, method: str, *arguments: Any, deadline_s: float = _CALL_DEADLINE_S
+    ) -> None:
+        handle = self._hosts.get(name)
+        if handle is None:
+            handle = self._found(name)
+            if handle is None:
+                raise ConnectionError(f"there is no {name}")
+            self._hosts[name] = handle
+        async with asyncio.timeout(deadline_s):
+            await getattr(handle, method).remote(*arguments)
+
+    def _found(self, name: str) -> Any:
+        try:
+            return ray.get_actor(name, NAMESPACE)
+        except ValueError:
+            return None
+
+    async def _end(self, handle: Any) -> None:
+        with contextlib.suppress(RayError, TimeoutError):
+            async with asyncio.timeout(_DRAIN_DEADLINE_S):
+                await handle.drain.remote()
+        with contextlib.suppress(RayError):
+            ray.kill(handle)
+
+    async def _introduce(self, name: str) -> None:
+        """Know each life of a host by its process, and notice at once when that ends."""
+        while True:
+            handle = self._hosts.get(name)
+            if handle is None:
+                return
+            try:
+                incarnation, node, pid = await handle.identity.remote()
+            except RayError:
+                await asyncio.sleep(0.1)
+                continue
+            if (name, incarnation) not in self._watched:
+                self._watched.add((name, incarnation))
+                self._on_change()
+            try:
+                if node == local_node_id():
+                    await _process_end(pid)
+                    # The kernel says so: no lease needs to run out first.
+                    self._dead.add((name, incarnation))
+                    _log.warning("host died", extra={"host": name, "incarnation": incarnation})
+                    self._on_change()
+                else:
+                    await handle.lifetime.remote()
+            except (RayError, OSError):
+                self._on_change()
+            await asyncio.sleep(0.1)
+
+
+async def _process_end(pid: int) -> None:
+    """Wait until a process of this machine has ended. Its parent is Ray's, so ``wait`` is not ours."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,0 +1,133 @@
+"""A session host as a Ray actor: one process, one life of one host.
+
+When the host is fenced the process ends, and Ray starts it again as a new incarnation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from typing import Any
+
+import ray
+
+from runtime.clock import SystemClock
+from runtime.cluster.directory import CoordinatorClient
+from runtime.cluster.sockets import SocketDialer, bind, serve
+from runtime.cluster.wiring import Wiring
+from runtime.errors import JournalError
+from runtime.host import Host
+from runtime.identity import ShardId
+from runtime.journal import Incarnation
+from runtime.lease import Lease
+from runtime.router import Router
+
+_log = logging.getLogger(__name__)
+
+FENCED_EXIT = 70
+"""Exit status of a host that was replaced."""
+
+
+class SessionHost:
+    """Everything an operator or the coordinator can ask of a host."""
+
+    async def __init__(self, name: str, wiring: Wiring) -> None:  # type: ignore[misc]  # Ray awaits it
+        wiring.set_up_process(name)
+        clock = SystemClock()
+        settings = wiring.host_settings
+        self._name = name
+        self._membership = await wiring.open_membership()
+        journal = await wiring.open_journal()
+        listener, address = bind(wiring.stream_address(name))
+        while True:
+            asked_at_s = clock.monotonic()
+            try:
+                incarnation = await self._membership.register(name, address, settings.lease_s)
+                break
+            except JournalError as error:
+                _log.warning("cannot register yet", extra={"reason": str(error)})
+                await asyncio.sleep(0.5)
+        self._lease = Lease(
+            self._membership, incarnation, settings.lease_s, clock, asked_at_s, self._stop_process
+        )
+        behaviors = wiring.behaviors()
+        self._host = Host(
+            name,
+            incarnation,
+            behaviors,
+            journal,
+            self._lease,
+            clock,
+            os.urandom,
+            settings,
+            self._stop_process,
+        )
+        self._directory = CoordinatorClient()
+        self._router = Router(
+            {behavior.kind: behavior.placement for behavior in behaviors},
+            self._directory,
+            SocketDialer(name, wiring.cluster_secret),
+            clock,
+            wiring.router_settings,
+        )
+        self._router.start()
+        self._host.start(self._router)
+        self._server = await serve(self._host, listener, wiring.cluster_secret)
+        self._joining = asyncio.create_task(self._join())
+
+    def __repr__(self) -> str:
+        return f"SessionHost({self._name}, incarnation {self._host.incarnation})"
+
+    async def identity(self) -> tuple[Incarnation, str, int]:
+        """Which life this is, and which process: ``(incarnation, Ray node id, pid)``."""
+        node: str = ray.get_runtime_context().get_node_id()
+        return self._host.incarnation, node, os.getpid()
+
+    async def lifetime(self) -> None:
+        """Never returns: the caller learns from its failure that the process has ended."""
+        await asyncio.Event().wait()
+
+    async def take(self, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
+        if incarnation == self._host.incarnation:
+            self._host.take(epoch, shards)
+
+    async def release(self, incarnation: Incarnation, shards: list[ShardId]) -> None:
+        if incarnation != self._host.incarnation:
+            raise RuntimeError("another life of this host is asked")
+        await self._host.release(shards)
+
+    async def drain(self) -> None:
+        """Commit everything, give every shard up, and give the incarnation back."""
+        await self._host.release(self._host.owned)
+        await self._membership.fence(self._host.incarnation)
+
+    async def status(self) -> dict[str, Any]:
+        """Figures for an operator."""
+        statistics = self._host.gate.statistics
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            "incarnation": self._host.incarnation,
+            "epoch": self._host.epoch,
+            "shards": len(self._host.owned),
+            "activations": self._host.resident,
+            "pending_turns": self._host.gate.pending_turns,
+            "commits": statistics.commits,
+            "turns": statistics.turns,
+            "commit_seconds": statistics.seconds,
+            "rollbacks": statistics.rollbacks,
+            "unknown_commits": statistics.unknown,
+            "lease_remaining_s": round(self._lease.remaining_s(), 3),
+        }
+
+    async def _join(self) -> None:
+        """Tell the coordinator at once; it would find out by itself, but later."""
+        with contextlib.suppress(OSError, TimeoutError):
+            await self._directory.joined()
+
+    def _stop_process(self) -> None:
+        _log.error("fenced: the process ends", extra={"host": self._name})
+        # Not sys.exit: nothing this process still holds may reach anyone.
+        os._exit(FENCED_EXIT)

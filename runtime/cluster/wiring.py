@@ -1,0 +1,61 @@
+"""What the Ray actors ask of whoever deploys them. Implemented once, in ``deploy``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from runtime.behavior import Behavior
+from runtime.journal import Journal, Membership
+from runtime.router import Router
+from runtime.routing import PushListener
+from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
+
+NAMESPACE = "casino"
+COORDINATOR = "coordinator"
+
+MakeRouter = Callable[[PushListener], Router]
+
+
+class GatewayProcess(Protocol):
+    """The part of a gateway process that is not ours to know."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None:
+        """Send every client elsewhere, and end."""
+        ...
+
+    def status(self) -> dict[str, int]: ...
+
+
+class Wiring(Protocol):
+    """Travels to every Ray actor by pickle, so it holds configuration, never connections."""
+
+    @property
+    def host_settings(self) -> HostSettings: ...
+
+    @property
+    def router_settings(self) -> RouterSettings: ...
+
+    @property
+    def coordinator_settings(self) -> CoordinatorSettings: ...
+
+    @property
+    def cluster_secret(self) -> bytes: ...
+
+    def behaviors(self) -> list[Behavior[Any]]: ...
+
+    def stream_address(self, host_name: str) -> str:
+        """Where a host of this name should listen for data streams."""
+        ...
+
+    def set_up_process(self, name: str) -> None:
+        """Logging, and whatever else a process needs once."""
+        ...
+
+    async def open_journal(self) -> Journal: ...
+
+    async def open_membership(self) -> Membership: ...
+
+    async def open_gateway(self, name: str, make_router: MakeRouter) -> GatewayProcess: ...
