@@ -1,0 +1,23 @@
+"""The command ``casino``: mounts what an operator can do. Each command lives with its own kind."""
+
+from __future__ import annotations
+
+import typer
+
+from benchmarks.command import bots
+from deploy.commands.doctor import doctor
+from deploy.commands.inspection import audit, replay, verify
+from deploy.commands.lifecycle import down, scale, status, up
+from deploy.commands.schema import asyncapi, migrate
+
+app = typer.Typer(
+    name="casino",
+    help="A free-to-play casino on a durable actor runtime.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+for command in (up, down, status, scale, doctor, bots, audit, replay, migrate, asyncapi):
+    app.command()(command)
+app.add_typer(verify, name="verify")

@@ -1,0 +1,1 @@
+"""The commands of ``casino``, one file per thing an operator wants to do."""

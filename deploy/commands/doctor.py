@@ -1,0 +1,144 @@
+"""``doctor``: looks for what would keep the casino from working well, and says how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import msgspec
+import typer
+from redis.asyncio import Redis
+from rich.table import Table
+
+from deploy.commands.options import DataOption, JsonOption, console, instance_of, print_json, settings_for
+from deploy.instance import Instance, NotRunning, RunState
+from deploy.settings import Settings
+from persistence.postgres.durability import NotDurable, check_durability
+from persistence.postgres.migrate import current_revision, head_revision
+from runtime.errors import JournalError
+
+OPEN_FILES_MIN = 4096
+FREE_BYTES_MIN = 1 << 30
+
+
+class Finding(msgspec.Struct):
+    check: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+def doctor(data: DataOption = None, json: JsonOption = False) -> None:
+    """Check this machine, and the casino on it when it is up. Exits with 1 when something is wrong."""
+    settings = settings_for(data)
+    findings = asyncio.run(_examine(settings, instance_of(settings)))
+    if json:
+        print_json(findings)
+    else:
+        table = Table("check", "", "detail", box=None)
+        for finding in findings:
+            mark = "[green]ok[/green]" if finding.ok else "[red]wrong[/red]"
+            advice = f"\n→ {finding.advice}" if finding.advice and not finding.ok else ""
+            table.add_row(finding.check, mark, finding.detail + advice)
+        console.print(table)
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _examine(settings: Settings, instance: Instance) -> list[Finding]:
+    findings = [_python(), _open_files(), _disk(instance.data)]
+    try:
+        state = instance.state()
+    except NotRunning as error:
+        findings.append(Finding("casino", True, str(error)))
+        return findings
+    findings.append(Finding("casino", True, f"up as process {state.pid}"))
+    checks: list[Callable[[RunState], Awaitable[Finding]]] = [
+        _postgres, _schema, _redis, _gateway, _dashboard,
+    ]  # fmt: skip
+    findings += [await check(state) for check in checks]
+    findings.append(_secrets(instance))
+    return findings
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", sys.version_info >= (3, 11), version, "install Python 3.11 or later")
+
+
+def _open_files() -> Finding:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return Finding(
+        "open files",
+        soft >= OPEN_FILES_MIN,
+        f"{soft} allowed",
+        f"each socket is a file: raise the limit, for example 'ulimit -n {OPEN_FILES_MIN * 16}'",
+    )
+
+
+def _disk(data: Path) -> Finding:
+    place = data if data.exists() else data.parent
+    free = shutil.disk_usage(place).free
+    return Finding("disk", free >= FREE_BYTES_MIN, f"{free / 2**30:.1f} GiB free", "make room on the disk")
+
+
+async def _postgres(state: RunState) -> Finding:
+    try:
+        await check_durability(state.dsn)
+    except (NotDurable, JournalError, OSError) as error:
+        return Finding("postgres", False, str(error), "see the message")
+    return Finding("postgres", True, "reachable, and keeps what it acknowledges")
+
+
+async def _schema(state: RunState) -> Finding:
+    try:
+        current, head = await current_revision(state.dsn), head_revision()
+    except (JournalError, OSError) as error:
+        return Finding("schema", False, str(error), "see 'postgres'")
+    return Finding("schema", current == head, f"at {current}, newest {head}", "run 'casino migrate'")
+
+
+async def _redis(state: RunState) -> Finding:
+    client = Redis.from_url(state.redis_url, socket_timeout=2.0, socket_connect_timeout=2.0)
+    try:
+        await client.ping()
+    except Exception as error:
+        return Finding("redis", False, str(error), "play goes on without it; look at its log")
+    finally:
+        await client.aclose()
+    return Finding("redis", True, "answers")
+
+
+async def _gateway(state: RunState) -> Finding:
+    try:
+        async with httpx.AsyncClient(timeout=3.0, trust_env=False) as client:
+            answer = await client.get(f"{state.url}/readyz")
+    except httpx.HTTPError as error:
+        return Finding("gateway", False, f"{type(error).__name__} at {state.url}", "see 'casino status'")
+    return Finding("gateway", answer.status_code == 200, answer.text, "see 'casino status'")
+
+
+async def _dashboard(state: RunState) -> Finding:
+    """Whoever reaches a Ray dashboard without a token can run code on the cluster."""
+    try:
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
+            answer = await client.get(f"{state.dashboard}/api/jobs/")
+    except httpx.HTTPError as error:
+        return Finding("ray dashboard", False, f"{type(error).__name__}", "restart the casino")
+    closed = answer.status_code in (401, 403)
+    return Finding(
+        "ray dashboard",
+        closed,
+        "asks for its token" if closed else f"answers {answer.status_code} without a token",
+        "anyone who reaches it can run code: set RAY_AUTH_MODE=token",
+    )
+
+
+def _secrets(instance: Instance) -> Finding:
+    loose = [p.name for p in (instance.data / "secrets").iterdir() if p.stat().st_mode & 0o077]
+    return Finding("secrets", not loose, ", ".join(loose) or "readable by the owner only", "chmod 600 them")

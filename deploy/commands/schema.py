@@ -1,0 +1,30 @@
+"""``migrate`` and ``asyncapi``: the shapes of the database and of the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors.catalogue import behaviors
+from deploy.commands.options import DataOption, console, dsn_of, fail, print_json, settings_for
+from deploy.instance import NotRunning
+from gateway.asyncapi import asyncapi_document
+from persistence.postgres.migrate import current_revision, head_revision
+from persistence.postgres.migrate import migrate as migrate_database
+from runtime.errors import JournalError
+
+
+def migrate(data: DataOption = None) -> None:
+    """Bring the database's schema up to date. 'casino up' does it by itself."""
+    try:
+        dsn = dsn_of(settings_for(data))
+        before = asyncio.run(current_revision(dsn))
+        asyncio.run(migrate_database(dsn))
+    except (NotRunning, JournalError, OSError) as error:
+        fail(str(error))
+    console.print(f"schema {before or 'empty'} → {head_revision()}")
+
+
+def asyncapi() -> None:
+    """Print the AsyncAPI document of the WebSocket protocol."""
+    session = behaviors()["session"]
+    print_json(asyncapi_document(session.commands, session.pushes))

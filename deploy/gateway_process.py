@@ -1,0 +1,74 @@
+"""A gateway process, wired: the router, the accounts and the limits that ``gateway`` asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.dependencies import GatewayDependencies
+from gateway.fanout import Fanout
+from gateway.limits import Limits
+from gateway.rate_limit import LocalRateLimiter
+from gateway.server import GatewayServer
+from gateway.tokens import AccessTokens
+from persistence.postgres.accounts import PostgresAccounts
+from runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from deploy.wiring import CasinoWiring
+    from runtime.cluster.wiring import MakeRouter
+
+
+class CasinoGateway:
+    """See ``runtime.cluster.wiring.GatewayProcess``."""
+
+    def __init__(self, wiring: CasinoWiring, make_router: MakeRouter) -> None:
+        self._wiring = wiring
+        clock = SystemClock()
+        limits = Limits(messages_per_s=wiring.messages_per_s, messages_burst=int(2 * wiring.messages_per_s))
+        fanout = Fanout(limits)
+        router = make_router(fanout)
+        session = next(b for b in wiring.behaviors() if b.kind == "session")
+
+        async def has_map() -> str | None:
+            return None if router.has_map else "no session host is known yet"
+
+        self._server = GatewayServer(
+            GatewayDependencies(
+                router=router,
+                fanout=fanout,
+                catalogue=session.commands,
+                pushes=session.pushes,
+                tokens=AccessTokens(
+                    {"1": bytes.fromhex(wiring.secrets["signing"])},
+                    "1",
+                    clock,
+                    lifetime_s=wiring.access_token_lifetime_s,
+                ),
+                accounts=PostgresAccounts(wiring.dsn),
+                rate_limiter=LocalRateLimiter(
+                    clock,
+                    burst=wiring.guest_sign_ups_per_minute,
+                    per_s=wiring.guest_sign_ups_per_minute / 60,
+                ),
+                limits=limits,
+                clock=clock,
+                allowed_origins=wiring.allowed_origins,
+                guests_enabled=wiring.guests_enabled,
+                readiness={"hosts": has_map},
+                trusted_proxies=wiring.trusted_proxies,
+            )
+        )
+
+    async def start(self) -> None:
+        await self._server.start(self._wiring.gateway_host, self._wiring.gateway_port)
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+    def status(self) -> dict[str, int]:
+        counters = self._server.counters
+        return {
+            "connections": counters.connections_open,
+            "messages": counters.messages_received,
+            "events": counters.events_sent,
+        }

@@ -1,0 +1,231 @@
+"""``casino up``: starts everything in order, watches over it, and stops it in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import psutil
+
+from deploy.instance import Instance, RunState
+from deploy.settings import Settings
+from deploy.wiring import CasinoWiring
+from persistence.embedded.postgres import EmbeddedPostgres
+from persistence.embedded.process import EmbeddedServerError
+from persistence.embedded.valkey import EmbeddedValkey
+from persistence.postgres.durability import check_durability
+from persistence.postgres.membership import PostgresMembership
+from persistence.postgres.migrate import migrate
+from runtime.journal import Desired
+
+READY_DEADLINE_S = 90.0
+RAY_SESSIONS_KEPT = 3
+
+Report = Callable[[str], None]
+
+
+class LaunchError(RuntimeError):
+    """The casino could not be started. The message says what to do."""
+
+
+class Launcher:
+    """Runs one instance. ``report`` is told what is being done."""
+
+    def __init__(self, settings: Settings, instance: Instance, report: Report) -> None:
+        self._settings = settings
+        self._instance = instance
+        self._report = report
+        self._ended = asyncio.Event()
+        self._failure: Exception | None = None
+        self.state: RunState | None = None
+
+    async def run(self, on_ready: Callable[[RunState], None]) -> None:
+        """Start, serve until told to stop by a signal, stop.
+
+        Raises:
+            LaunchError: something could not be started, or died for good.
+        """
+        self._instance.prepare()
+        self._instance.lock()
+        self._listen_to_signals()
+        async with contextlib.AsyncExitStack() as stack:
+            dsn = await stack.enter_async_context(self._postgres())
+            redis_url = await stack.enter_async_context(self._valkey())
+            stack.callback(self._instance.clear_state)
+            addresses = await stack.enter_async_context(self._cluster(dsn, redis_url))
+            if self._ended.is_set():
+                return
+            settings = self._settings
+            self.state = RunState(
+                pid=os.getpid(),
+                url=f"http://{settings.host}:{settings.port}",
+                dsn=dsn,
+                redis_url=redis_url,
+                dashboard=addresses[0],
+                ray_address=addresses[1],
+            )
+            self._instance.write_state(self.state)
+            on_ready(self.state)
+            await self._ended.wait()
+            self._report("stopping")
+        if self._failure is not None:
+            raise LaunchError(str(self._failure))
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._ended.set)
+
+    def _failed(self, error: EmbeddedServerError) -> None:
+        self._failure = error
+        self._loop.call_soon_threadsafe(self._ended.set)
+
+    @contextlib.asynccontextmanager
+    async def _postgres(self) -> AsyncIterator[str]:
+        self._loop = asyncio.get_running_loop()
+        given = self._settings.postgres_dsn
+        server = None
+        if given is not None:
+            dsn = given.get_secret_value()
+        else:
+            self._report("starting Postgres")
+            server = EmbeddedPostgres(self._instance.data, on_failure=self._failed)
+            dsn = await asyncio.to_thread(server.start)
+        try:
+            self._report("migrating the database")
+            await migrate(dsn)
+            await check_durability(dsn)
+            yield dsn
+        finally:
+            if server is not None:
+                self._report("stopping Postgres")
+                await asyncio.to_thread(server.stop)
+
+    @contextlib.asynccontextmanager
+    async def _valkey(self) -> AsyncIterator[str]:
+        given = self._settings.redis_url
+        if given is not None:
+            yield given.get_secret_value()
+            return
+        self._report("starting Valkey")
+        server = EmbeddedValkey(self._instance.data, on_failure=self._failed)
+        url = await asyncio.to_thread(server.start)
+        try:
+            yield url
+        finally:
+            await asyncio.to_thread(server.stop)
+
+    @contextlib.asynccontextmanager
+    async def _cluster(self, dsn: str, redis_url: str) -> AsyncIterator[tuple[str, str]]:
+        settings = self._settings
+        membership = PostgresMembership(dsn)
+        hosts = settings.session_hosts if settings.session_placement == "packed" else 0
+        await membership.set_desired(Desired(hosts, settings.gateways))
+        temporary = settings.ray_temporary or self._instance.runtime / "ray"
+        await asyncio.to_thread(_clear_leftovers, temporary)
+        for old in self._instance.runtime.glob("*.sock"):
+            old.unlink(missing_ok=True)
+        self._report("starting Ray (this takes a few seconds)")
+        prepare_ray_environment(self._instance)
+        # Ray reads its environment when it is imported, so not before now.
+        from runtime.cluster import bootstrap
+
+        if settings.ray_address is not None:
+            addresses = await asyncio.to_thread(bootstrap.join, settings.ray_address)
+        else:
+            cpus = max(2, os.cpu_count() or 2)
+            addresses = bootstrap.start_local(temporary, settings.ray_dashboard_port, cpus)
+        # Ray has put its own handler for SIGTERM in place.
+        self._listen_to_signals()
+        try:
+            self._report("starting session hosts and gateways")
+            bootstrap.start_coordinator(self._wiring(dsn, redis_url))
+            await self._until_ready()
+            yield addresses.dashboard, addresses.ray
+        finally:
+            self._report("draining")
+            await bootstrap.drain()
+            self._report("stopping Ray")
+            await asyncio.to_thread(bootstrap.stop)
+            await asyncio.to_thread(_clear_leftovers, temporary)
+            await membership.close()
+
+    def _wiring(self, dsn: str, redis_url: str) -> CasinoWiring:
+        settings, instance = self._settings, self._instance
+        cluster, signing = settings.cluster_secret, settings.signing_key
+        return CasinoWiring(
+            dsn=dsn,
+            redis_url=redis_url,
+            secrets={
+                "cluster": cluster.get_secret_value() if cluster else instance.secret("cluster"),
+                "signing": signing.get_secret_value() if signing else instance.secret("signing"),
+            },
+            gateway_host=settings.host,
+            gateway_port=settings.port,
+            sockets=str(instance.runtime),
+            stream=settings.stream,
+            session_placement=settings.session_placement,
+            session_shards=settings.session_shards,
+            lease_s=settings.lease_s,
+            passivate_after_s=settings.passivate_after_s,
+            guests_enabled=settings.guests_enabled,
+            guest_sign_ups_per_minute=settings.guest_sign_ups_per_minute,
+            access_token_lifetime_s=settings.access_token_lifetime_s,
+            messages_per_s=settings.messages_per_s,
+            allowed_origins=tuple(settings.allowed_origins),
+            trusted_proxies=tuple(settings.trusted_proxies),
+            log_level=settings.log_level,
+        )
+
+    async def _until_ready(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + READY_DEADLINE_S
+        url = f"http://{self._settings.host}:{self._settings.port}/readyz"
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            while not self._ended.is_set():
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(url)).status_code == 200:
+                        return
+                if loop.time() > deadline:
+                    raise LaunchError(
+                        f"{url} did not become ready within {READY_DEADLINE_S:.0f} s: is the port free? "
+                        f"Look at the logs in {self._instance.runtime / 'ray/session_latest/logs'}"
+                    )
+                await asyncio.sleep(0.1)
+
+
+def prepare_ray_environment(instance: Instance) -> None:
+    """Settings that Ray takes from the environment alone. To be called before Ray is imported."""
+    os.environ |= {
+        # Whoever reaches a Ray port can run code, so nobody gets in without the token.
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(instance.secret_path("ray-token")),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "RAY_EXPORT_COUNTER_AS_GAUGE": "0",
+        "RAY_USE_UVLOOP": "1",
+    }
+
+
+def _clear_leftovers(temporary: Path) -> None:
+    """End Ray processes that a killed launcher left behind, and forget old sessions."""
+    mark = str(temporary)
+    left: list[psutil.Process] = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if process.pid != os.getpid() and any(mark in argument for argument in command):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left += [process, *process.children(recursive=True)]
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=10)
+    sessions = sorted(temporary.glob("session_2*"))
+    for session in sessions[:-RAY_SESSIONS_KEPT]:
+        shutil.rmtree(session, ignore_errors=True)

@@ -1,0 +1,89 @@
+"""Names the concrete adapters: which journal, which gateway, which rules. See ``runtime.cluster.wiring``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actors.catalogue import behaviors
+from deploy.gateway_process import CasinoGateway
+from deploy.logs import set_up_logs
+from persistence.postgres.journal import PostgresJournal
+from persistence.postgres.membership import PostgresMembership
+from runtime.behavior import Behavior
+from runtime.cluster.wiring import MakeRouter
+from runtime.identity import Dedicated, Packed, Placement
+from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
+
+
+@dataclass(frozen=True)
+class CasinoWiring:
+    """What a process needs to know. Travels by pickle; ``repr`` shows no secret."""
+
+    dsn: str
+    redis_url: str
+    secrets: Mapping[str, str]
+    """``cluster`` and ``signing``, as hex."""
+    gateway_host: str
+    gateway_port: int
+    sockets: str
+    """Directory for Unix sockets."""
+    stream: str
+    session_placement: str
+    session_shards: int
+    lease_s: float
+    passivate_after_s: float
+    guests_enabled: bool
+    guest_sign_ups_per_minute: int
+    access_token_lifetime_s: int
+    messages_per_s: float
+    allowed_origins: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    log_level: str
+
+    def __repr__(self) -> str:
+        return f"CasinoWiring(port {self.gateway_port})"
+
+    @property
+    def host_settings(self) -> HostSettings:
+        return HostSettings(lease_s=self.lease_s, passivate_after_s=self.passivate_after_s)
+
+    @property
+    def router_settings(self) -> RouterSettings:
+        return RouterSettings()
+
+    @property
+    def coordinator_settings(self) -> CoordinatorSettings:
+        return CoordinatorSettings()
+
+    @property
+    def cluster_secret(self) -> bytes:
+        return self.secrets["cluster"].encode()
+
+    def session_placement_policy(self) -> Placement:
+        return Packed(self.session_shards) if self.session_placement == "packed" else Dedicated()
+
+    def behaviors(self) -> list[Behavior[Any]]:
+        known = behaviors()
+        known["session"].placement = self.session_placement_policy()
+        return list(known.values())
+
+    def stream_address(self, host_name: str) -> str:
+        if self.stream == "unix":
+            # With the process id, so that a new life never meets the socket of a stopped one.
+            return f"unix:{self.sockets}/{host_name[-24:]}-{os.getpid()}.sock"
+        return f"tcp:{self.stream}:0"
+
+    def set_up_process(self, name: str) -> None:
+        set_up_logs(name, self.log_level)
+
+    async def open_journal(self) -> PostgresJournal:
+        return PostgresJournal(self.dsn)
+
+    async def open_membership(self) -> PostgresMembership:
+        return PostgresMembership(self.dsn)
+
+    async def open_gateway(self, name: str, make_router: MakeRouter) -> CasinoGateway:
+        return CasinoGateway(self, make_router)
