@@ -2,8 +2,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from purse import Purse
-from world import World
+from tests.unit.runtime.purse import Purse
+from tests.unit.runtime.world import World
 
 from runtime.errors import CommitUnknown
 from runtime.identity import Dedicated, Packed
