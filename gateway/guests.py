@@ -1,0 +1,74 @@
+"""``POST /api/auth/guest``: an account without a name, and the token to play with it."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import math
+import secrets
+from http import HTTPStatus
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from gateway.dependencies import GatewayDependencies
+from gateway.problems import Problem, ProblemDocument
+
+_IPV6_SITE_BITS = 64
+
+
+class GuestAccount(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 — the scheme, no secret
+    expires_in: int
+    """Seconds."""
+    user_id: str
+
+
+def new_user_id() -> str:
+    """128 random bits in lower-case base 32: ``u_`` and 26 characters, safe in URLs and addresses."""
+    return "u_" + base64.b32encode(secrets.token_bytes(16)).decode().rstrip("=").lower()
+
+
+def address_key(host: str | None) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has."""
+    try:
+        address = ipaddress.ip_address(host or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, _IPV6_SITE_BITS), strict=False))
+    return str(address)
+
+
+def guest_routes(dependencies: GatewayDependencies) -> APIRouter:
+    router = APIRouter(prefix="/api/auth", tags=["accounts"])
+
+    @router.post(
+        "/guest",
+        status_code=HTTPStatus.CREATED,
+        summary="Create a guest account",
+        responses={
+            403: {"model": ProblemDocument},
+            429: {"model": ProblemDocument},
+            503: {"model": ProblemDocument},
+        },
+    )
+    async def create_guest(request: Request) -> GuestAccount:
+        if not dependencies.guests_enabled:
+            raise Problem(HTTPStatus.FORBIDDEN, "guests_disabled", "This casino takes no guests.")
+        key = address_key(request.client.host if request.client else None)
+        retry_after = await dependencies.rate_limiter.allow(f"guest:{key}")
+        if retry_after is not None:
+            headers = {"Retry-After": str(max(1, math.ceil(retry_after)))}
+            detail = "Too many guest accounts from this address."
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", detail, headers)
+        user_id = new_user_id()
+        await dependencies.accounts.create_guest(user_id)
+        issued = dependencies.tokens.issue(user_id)
+        return GuestAccount(access_token=issued.token, expires_in=issued.expires_in, user_id=user_id)
+
+    return router

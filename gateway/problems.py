@@ -1,0 +1,100 @@
+"""HTTP errors as problem documents (RFC 9457): ``{type, title, status, detail, code}``.
+
+Owns the shape of every HTTP error, those of the framework included. ``code`` is stable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from runtime.errors import CommandError
+
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "invalid_request",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid_data",
+}
+
+
+class ProblemDocument(BaseModel):
+    """What every error answers, as ``application/problem+json``."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+class Problem(Exception):
+    """Raise it in an endpoint to answer with a problem document."""
+
+    def __init__(
+        self, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+
+class ProblemResponse(JSONResponse):
+    media_type = "application/problem+json"
+
+
+def problem_response(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> ProblemResponse:
+    document = ProblemDocument(
+        type=f"urn:casino-club:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+    )
+    return ProblemResponse(document.model_dump(), status, dict(headers) if headers else None)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Let every error of the app come out as a problem document."""
+
+    @app.exception_handler(Problem)
+    async def on_problem(_: Request, error: Problem) -> ProblemResponse:
+        return problem_response(error.status, error.code, error.detail, error.headers)
+
+    @app.exception_handler(CommandError)
+    async def on_command_error(_: Request, error: CommandError) -> ProblemResponse:
+        if error.retryable:
+            headers = {"Retry-After": "1"}
+            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, error.code, error.message, headers)
+        if error.code == "internal":
+            return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, error.code, error.message)
+        return problem_response(HTTPStatus.CONFLICT, error.code, error.message)
+
+    @app.exception_handler(HTTPException)
+    async def on_http_exception(_: Request, error: HTTPException) -> ProblemResponse:
+        status = HTTPStatus(error.status_code)
+        code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
+        return problem_response(status, code, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_validation_error(_: Request, error: RequestValidationError) -> ProblemResponse:
+        detail = "; ".join(
+            f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:8]
+        )
+        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_data", detail)
+
+    @app.exception_handler(Exception)
+    async def on_defect(_: Request, __: Exception) -> ProblemResponse:
+        # Not logged here: the framework raises it again, and uvicorn logs it.
+        return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "A defect of the server.")
