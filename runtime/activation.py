@@ -164,5 +164,5 @@ class Activation(Generic[State]):
             raise Rejected(f"{self.codec.behavior.kind} has no command {name!r}", "unknown_command")
         try:
             return decode(data)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise Rejected(str(error), "invalid_data") from None

@@ -162,14 +162,14 @@ class FrameReader:
 def decode_to_host(payload: bytes) -> list[ToHost]:
     try:
         return _decode_to_host(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StreamError(str(error)) from None
 
 
 def decode_to_router(payload: bytes) -> list[ToRouter]:
     try:
         return _decode_to_router(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise StreamError(str(error)) from None
 
 

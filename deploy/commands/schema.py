@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from actors.catalogue import behaviors
+from actors.profile import Profile
 from deploy.commands.options import DataOption, console, dsn_of, fail, print_json, settings_for
 from deploy.instance import NotRunning
 from gateway.asyncapi import asyncapi_document
@@ -27,4 +28,4 @@ def migrate(data: DataOption = None) -> None:
 def asyncapi() -> None:
     """Print the AsyncAPI document of the WebSocket protocol."""
     session = behaviors()["session"]
-    print_json(asyncapi_document(session.commands, session.pushes))
+    print_json(asyncapi_document(session.commands, session.pushes, view=Profile))

@@ -86,7 +86,16 @@ def test_an_oversized_frame_is_refused_before_it_is_read() -> None:
         FrameReader().feed((FRAME_BYTES_MAX + 1).to_bytes(4, "big"))
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x91" * 100_000, msgspec.msgpack.encode([[99]])])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xc1",
+        b"\x91" * 100_000,
+        msgspec.msgpack.encode([[99]]),
+        b"\x91\x92\x03\xa1\xff",  # text that is not UTF-8
+    ],
+)
 def test_garbage_is_a_stream_error(payload: bytes) -> None:
     with pytest.raises(StreamError):
         decode_to_host(payload)
