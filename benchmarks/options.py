@@ -1,0 +1,45 @@
+"""What a run of bots is asked to do. Data only: it crosses the process boundary as JSON."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BotOptions(msgspec.Struct, kw_only=True, frozen=True):
+    """Times are in seconds. Bounds are checked by :meth:`check`."""
+
+    url: str
+    players: int
+    depth: int = 1
+    """Commands each player keeps in flight."""
+    stake: int = 1
+    machine: str | None = None
+    think_s: float = 0.0
+    """Pause between an answer and the next command; 0 is the full closed loop."""
+    resume_every_s: float | None = None
+    """Each player loses its connection about this often, and resumes."""
+    sign_up_parallel: int = 16
+    sign_ups_per_s: float | None = None
+    """Stay below a server's limit on sign-ups per address; None is as fast as it goes."""
+    sign_up_timeout_s: float = 120.0
+    answer_timeout_s: float = 10.0
+    """A command unanswered for this long is sent again on the same connection."""
+    drain_s: float = 15.0
+    """After the end, how long to wait for the answers still due."""
+    seed: int | None = None
+    """Makes the players' choices reproducible (not their timing)."""
+    log: str | None = None
+    """Where acknowledged commands are written; see ``command_log``."""
+
+    def check(self) -> None:
+        """Raises ``ValueError`` when the options make no sense."""
+        for name in ("players", "depth", "stake", "sign_up_parallel"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("think_s", "drain_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        for name in ("resume_every_s", "sign_ups_per_s", "answer_timeout_s", "sign_up_timeout_s"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be positive")

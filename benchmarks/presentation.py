@@ -1,0 +1,106 @@
+"""How a run of bots looks on a terminal: a live line while it runs, a table at the end."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.bots import Progress
+from benchmarks.report import BotReport
+
+
+class LiveProgress:
+    """Shows progress in place on a terminal; elsewhere a plain line every ``plain_every_s``."""
+
+    def __init__(
+        self, console: Console, players: int, duration_s: float, plain_every_s: float = 10.0
+    ) -> None:
+        self._console = console
+        self._players = players
+        self._duration_s = duration_s
+        self._plain_every_s = plain_every_s
+        self._next_plain_s = 0.0
+        self._live = Live(console=console, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> LiveProgress:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Called about once a second."""
+        text = self._text(progress)
+        if self._live is not None:
+            self._live.update(Text(text))
+        elif progress.elapsed_s >= self._next_plain_s:
+            self._next_plain_s = progress.elapsed_s + self._plain_every_s
+            self._console.print(text, markup=False, highlight=False)
+
+    def _text(self, progress: Progress) -> str:
+        if progress.phase != "playing":
+            return f"{progress.phase}: {self._players} players …"
+        return (
+            f"{progress.elapsed_s:5.0f}/{self._duration_s:.0f} s  "
+            f"{progress.commands_per_s:8,.0f} commands/s  {progress.events_per_s:9,.0f} events/s  "
+            f"p50 {progress.p50_ms:.2f} ms  p99 {progress.p99_ms:.2f} ms  "
+            f"errors {progress.errors}  reconnects {progress.reconnects}"
+        )
+
+
+def print_report(console: Console, report: BotReport) -> None:
+    """The figures, then whether the run passes and why not."""
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    latency = report.latency
+    rows = [
+        ("players", f"{report.players} in {report.processes} process(es), {report.depth} in flight each"),
+        ("time", f"{report.duration_s:.1f} s"),
+        ("acknowledged", f"{report.commands:,} commands, {report.commands_per_s:,.0f}/s"),
+        ("events", f"{report.events:,}, {report.events_per_s:,.0f}/s"),
+        (
+            "latency (ms)",
+            f"p50 {latency.p50_ms:.2f}  p90 {latency.p90_ms:.2f}  p99 {latency.p99_ms:.2f}  "
+            f"p99.9 {latency.p999_ms:.2f}  max {latency.max_ms:.2f}",
+        ),
+        ("reconnects", f"{report.reconnects}, {report.resumes_asked_for} of them on purpose"),
+        ("resent", f"{report.resent} commands under their ids; {report.answers_unmatched} answered twice"),
+        (
+            "events in order",
+            f"{report.event_gaps} gaps, {report.event_duplicates} duplicates dropped, "
+            f"{report.event_regressions} regressions",
+        ),
+        ("recovery time", f"{report.recovery_s:.2f} s without any acknowledgement, at most"),
+        (
+            "longest wait",
+            f"per bot: median {report.bot_stall_p50_s:.2f} s  p99 {report.bot_stall_p99_s:.2f} s  "
+            f"max {report.bot_stall_max_s:.2f} s",
+        ),
+    ]
+    for name, counts in (
+        ("errors", report.errors),
+        ("refused by the rules", report.refused),
+        ("retried", report.retried),
+        ("close codes", report.close_codes),
+    ):
+        if counts:
+            rows.append((name, ", ".join(f"{code} {count}" for code, count in counts.items())))
+    if report.unsupported:
+        rows.append(("not on this server", ", ".join(report.unsupported)))
+    if report.players_broke:
+        rows.append(("broke", f"{report.players_broke} players, replaced by new guests"))
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
+    if report.ok:
+        console.print("ok: no errors, no event missing, every command answered", style="green")
+    else:
+        console.print("FAILED: " + "; ".join(report.failures), style="red", markup=False)

@@ -1,0 +1,283 @@
+"""A casino with no rules and no memory worth the name, to test the bots against, and to measure
+how fast they could be: ``python tests/unit/benchmarks/fake_casino.py PORT``.
+
+It keeps the protocol's promises (same id, same reply; events numbered without gaps; resume) and
+breaks them on request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+from websockets.speedups import apply_mask
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Message(msgspec.Struct):
+    type: str
+    id: str
+    data: dict[str, Any]
+
+
+_decode = msgspec.msgpack.Decoder(_Message).decode
+
+
+@dataclass
+class Player:
+    user_id: str
+    gold: int = 10_000
+    nonce: int = 0
+    seq: int = 1
+    replies: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Faults:
+    """Every n-th command: its reply is lost, its connection dies (before or after the work),
+    one of its events is left out, an error is given. 0 is never."""
+
+    lose_reply: int = 0
+    drop_before: int = 0
+    drop_after: int = 0
+    skip_event: int = 0
+    overloaded: int = 0
+    internal: int = 0
+    apply_twice: int = 0
+
+
+class FakeCasino:
+    def __init__(self, faults: Faults | None = None, remember: bool = True) -> None:
+        self.faults = faults or Faults()
+        self.remember = remember
+        self.players: dict[str, Player] = {}
+        self.journal: list[tuple[str, str, dict[str, Any]]] = []
+        self.commands = 0
+        self.sign_ups = 0
+        self.refuse_sign_ups = 0
+        self.refuse_tokens = False
+        self.seen: Counter[str] = Counter()
+        self.connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self, port: int = 0) -> str:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", port)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in list(self.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    async def __aenter__(self) -> FakeCasino:
+        self.url = await self.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.stop()
+
+    def hits(self, one_in: int) -> bool:
+        return one_in > 0 and self.commands % one_in == 0
+
+    def carry_out(self, player: Player, message: _Message) -> dict[str, Any]:
+        reply = player.replies.get(message.id)
+        if message.type == "get_profile":
+            return {"gold_balance": player.gold}
+        if reply is None:
+            reply = self._apply(player, message)
+            if self.remember:
+                player.replies[message.id] = reply
+                self.journal.append((player.user_id, message.id, reply))
+                if self.hits(self.faults.apply_twice):
+                    self.journal.append((player.user_id, message.id, self._apply(player, message)))
+        return reply
+
+    def _apply(self, player: Player, message: _Message) -> dict[str, Any]:
+        if message.type == "spin_slots":
+            player.gold -= message.data["stake"]
+            player.nonce += 1
+            return {
+                "stake": message.data["stake"],
+                "payout": 0,
+                "gold_balance": player.gold,
+                "server_seed_hash": "ab",
+                "nonce": player.nonce - 1,
+            }
+        return {"gold_balance": player.gold}
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, casino: FakeCasino) -> None:
+        self.casino = casino
+        self.player: Player | None = None
+        self.upgraded = False
+        self.buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.casino.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.casino.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.buffer:
+            data = self.buffer + data
+            self.buffer = b""
+        if not self.upgraded:
+            head, separator, data = data.partition(b"\r\n\r\n")
+            if not separator:
+                self.buffer = head
+                return
+            self.http(head.decode())
+            if not data:
+                return
+        start = 0
+        while len(data) - start >= 6:
+            length, header = data[start + 1] & 0x7F, 2
+            if length == 126:
+                length, header = int.from_bytes(data[start + 2 : start + 4], "big"), 4
+            end = start + header + 4 + length
+            if end > len(data):
+                break
+            mask = data[start + header : start + header + 4]
+            payload = apply_mask(data[start + header + 4 : end], mask)
+            if data[start] & 0x0F == 8:
+                self.transport.write(b"\x88\x00")
+                self.transport.close()
+                return
+            start = end
+            self.message(_decode(payload))
+        self.buffer = data[start:]
+
+    def http(self, head: str) -> None:
+        if head.startswith("POST /api/auth/guest"):
+            self.guest()
+            return
+        headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
+        key = next(line for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
+        digest = hashlib.sha1((key.split(": ")[1] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode())
+        accept = base64.b64encode(digest.digest()).decode()
+        assert "casino.v1.msgpack" in headers["sec-websocket-protocol"]
+        self.upgraded = True
+        self.transport.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Protocol: casino.v1.msgpack\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+        )
+
+    def guest(self) -> None:
+        casino = self.casino
+        casino.sign_ups += 1
+        status, body = "201 Created", b"{}"
+        if casino.sign_ups <= casino.refuse_sign_ups:
+            status = "429 Too Many Requests\r\nRetry-After: 0"
+        else:
+            user_id = f"u_{casino.sign_ups}"
+            casino.players[user_id] = Player(user_id)
+            body = msgspec.json.encode(
+                {"access_token": user_id, "token_type": "bearer", "expires_in": 60, "user_id": user_id}
+            )
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        self.transport.write(head.encode() + b"\r\n\r\n" + body)
+
+    def message(self, message: _Message) -> None:
+        player = self.player
+        if player is None:
+            self.authenticate(message)
+            return
+        casino = self.casino
+        casino.commands += 1
+        faults = casino.faults
+        casino.seen[message.type] += 1
+        for one_in, code, retryable in (
+            (faults.overloaded, "overloaded", True),
+            (faults.internal, "internal", False),
+        ):
+            if casino.hits(one_in):
+                error = {"code": code, "message": "", "retryable": retryable}
+                self.send(_encode({"type": "error", "id": message.id, "data": error}))
+                return
+        if casino.hits(faults.drop_before):
+            self.transport.abort()
+            return
+        is_new = message.id not in player.replies and message.type != "get_profile"
+        reply = casino.carry_out(player, message)
+        frames = b""
+        if is_new:
+            profile = {"changes": {"gold_balance": player.gold, "exp": 3}}
+            frames += self.event(player, "profile_update", profile)
+            if casino.hits(faults.skip_event):
+                player.seq += 1
+            frames += self.event(player, "stats_update", {"stats": {"game_type": "slots", "plays": 3}})
+            frames += self.event(player, "user_action", {"action_type": "spin_slots", "context": {}})
+        if casino.hits(faults.drop_after):
+            self.transport.abort()
+            return
+        if not casino.hits(faults.lose_reply):
+            frames += framed(_encode({"type": "result", "id": message.id, "data": reply}))
+        self.transport.write(frames)
+
+    def event(self, player: Player, kind: str, data: dict[str, Any]) -> bytes:
+        player.seq += 1
+        return framed(self.event_payload(player, kind, data, player.seq))
+
+    def event_payload(self, player: Player, kind: str, data: dict[str, Any], seq: int | None) -> bytes:
+        return _encode(
+            {
+                "type": kind,
+                "user_id": player.user_id,
+                "data": data,
+                "timestamp": 1_700_000_000_000,
+                "seq": seq,
+            }
+        )
+
+    def authenticate(self, message: _Message) -> None:
+        player = self.casino.players.get(message.data["token"])
+        if player is None or self.casino.refuse_tokens:
+            error = {"code": "token_invalid", "message": "", "retryable": False}
+            self.send(_encode({"type": "error", "id": message.id, "data": error}))
+            self.transport.write(b"\x88\x02" + (4401).to_bytes(2, "big"))
+            return
+        self.player = player
+        self.send(_encode({"type": "result", "id": message.id, "data": {"user_id": player.user_id}}))
+        after = message.data.get("resume_from")
+        self.send(self.event_payload(player, "sync_connected", {"resumed": after is not None}, None))
+        if after is None:
+            self.send(self.event_payload(player, "initial_state", {"gold_balance": player.gold}, player.seq))
+            return
+        for seq in range(after + 1, player.seq + 1):
+            changes = {"changes": {"gold_balance": player.gold}}
+            self.send(self.event_payload(player, "profile_update", changes, seq))
+
+    def send(self, payload: bytes) -> None:
+        self.transport.write(framed(payload))
+
+
+def framed(payload: bytes) -> bytes:
+    length = len(payload)
+    if length < 126:
+        return bytes((0x82, length)) + payload
+    return b"\x82\x7e" + length.to_bytes(2, "big") + payload
+
+
+async def _serve(port: int) -> None:
+    casino = FakeCasino(remember=False)
+    print(await casino.start(port), flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(_serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
