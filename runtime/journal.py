@@ -45,6 +45,13 @@ class ReminderRecord(NamedTuple):
     data: bytes
 
 
+ReminderKey = tuple[int, str, str]
+"""``(due_ms, actor, name)``: orders reminders by time."""
+
+FIRST_REMINDER: ReminderKey = (-1, "", "")
+"""Before every reminder."""
+
+
 class TurnRecord(msgspec.Struct, gc=False):
     """One turn of one actor: everything a command came to. One journal row."""
 
@@ -145,12 +152,14 @@ class Journal(Protocol):
         """
         ...
 
-    async def unacknowledged(self, limit: int) -> list[OutboxRecord]:
-        """Sends in the outbox that are neither acknowledged nor refused, oldest first, of all actors."""
+    async def unacknowledged(self, after: str, limit: int) -> list[OutboxRecord]:
+        """Sends in the outbox that are neither acknowledged nor refused, of all actors, in the order
+        of their command ids, beginning behind ``after``."""
         ...
 
-    async def reminders_due(self, before_ms: int, limit: int) -> list[ReminderRecord]:
-        """Reminders of all actors that are due before a time, earliest first."""
+    async def reminders_due(self, before_ms: int, after: ReminderKey, limit: int) -> list[ReminderRecord]:
+        """Reminders of all actors that are due by a time, in the order of their keys, beginning
+        behind ``after``."""
         ...
 
 

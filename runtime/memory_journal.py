@@ -22,6 +22,7 @@ from runtime.journal import (
     Incarnation,
     OutboxRecord,
     Recovered,
+    ReminderKey,
     ReminderRecord,
     ShardMap,
     SnapshotRecord,
@@ -224,9 +225,10 @@ class MemoryJournal:
             before = turn.push_seq
         return pushed if len(pushed) <= turns_max else None
 
-    async def unacknowledged(self, limit: int) -> list[OutboxRecord]:
-        return [send for send in self._outbox.values() if send.command_id not in self.refused][:limit]
+    async def unacknowledged(self, after: str, limit: int) -> list[OutboxRecord]:
+        waiting = sorted(i for i in self._outbox if i > after and i not in self.refused)
+        return [self._outbox[command_id] for command_id in waiting[:limit]]
 
-    async def reminders_due(self, before_ms: int, limit: int) -> list[ReminderRecord]:
-        due = [reminder for reminder in self._reminders.values() if reminder.due_ms <= before_ms]
-        return sorted(due, key=lambda reminder: (reminder.due_ms, reminder.actor, reminder.name))[:limit]
+    async def reminders_due(self, before_ms: int, after: ReminderKey, limit: int) -> list[ReminderRecord]:
+        due = {(r.due_ms, r.actor, r.name): r for r in self._reminders.values() if r.due_ms <= before_ms}
+        return [due[key] for key in sorted(due) if key > after][:limit]
