@@ -114,7 +114,7 @@ class Coordinator:
         self._wanted: set[ShardId] = set()
         self._unwanted: set[ShardId] = set()
         self._poke = asyncio.Event()
-        self._map = ShardMap(0, {}, {})
+        self._map = ShardMap(-1, {}, {})  # older than any: nothing was published yet
         self._told: dict[Incarnation, int] = {}
         """The epoch of the share that each host has confirmed."""
         self._changed = asyncio.Condition()

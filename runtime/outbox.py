@@ -23,6 +23,9 @@ from runtime.stream import Failure, Result
 _log = logging.getLogger(__name__)
 
 
+_PAGE_RECORDS = 1000
+
+
 class Outbox:
     """``owns`` tells which actors' sends this host is responsible for."""
 
@@ -42,6 +45,7 @@ class Outbox:
         self._in_flight: dict[str, OutboxRecord] = {}
         self._waiting: deque[OutboxRecord] = deque()
         self._poll = asyncio.Event()
+        self._after = ""
 
     def poll_soon(self) -> None:
         """Look for sends left behind by a previous owner of newly taken shards."""
@@ -69,9 +73,13 @@ class Outbox:
             if room <= 0:
                 continue
             try:
-                records = await self._journal.unacknowledged(self._settings.outbox_in_flight_max * 2)
+                records = await self._journal.unacknowledged(self._after, _PAGE_RECORDS)
             except JournalError:
                 continue
+            # The table has everybody's sends: read it page by page, over and over.
+            self._after = records[-1].command_id if len(records) == _PAGE_RECORDS else ""
+            if self._after:
+                self._poll.set()
             waiting = {send.command_id for send in self._waiting}
             for send in records:
                 if len(self._in_flight) >= self._settings.outbox_in_flight_max:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from runtime.clock import Clock
 from runtime.errors import JournalError
 from runtime.identity import ActorId
-from runtime.journal import Journal, ReminderRecord
+from runtime.journal import FIRST_REMINDER, Journal, ReminderRecord
 from runtime.settings import HostSettings
 
 
@@ -33,12 +33,14 @@ class Reminders:
         self._owns = owns
         self._deliver = deliver
         self._poll = asyncio.Event()
+        self._after = FIRST_REMINDER
         self._armed: dict[tuple[ActorId, str, int], asyncio.TimerHandle] = {}
 
     def poll_soon(self) -> None:
         self._poll.set()
 
     async def run(self) -> None:
+        page = self._settings.reminders_per_poll_max
         horizon_ms = int(2000 * self._settings.reminder_poll_s)
         while True:
             try:
@@ -49,11 +51,15 @@ class Reminders:
             self._poll.clear()
             now_ms = self._clock.now_ms()
             try:
-                due = await self._journal.reminders_due(
-                    now_ms + horizon_ms, self._settings.reminders_per_poll_max
-                )
+                due = await self._journal.reminders_due(now_ms + horizon_ms, self._after, page)
             except JournalError:
                 continue
+            # The table has everybody's reminders: read it page by page, over and over.
+            if len(due) == page:
+                self._after = (due[-1].due_ms, due[-1].actor, due[-1].name)
+                self._poll.set()
+            else:
+                self._after = FIRST_REMINDER
             for reminder in due:
                 self._arm(reminder, now_ms)
 

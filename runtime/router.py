@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 
 from runtime.clock import Clock
-from runtime.identity import ActorId, Placement, ShardId, is_dedicated, kind_of, shard_of
+from runtime.identity import ActorId, Packed, Placement, ShardId, is_dedicated, kind_of, shard_of
 from runtime.journal import Incarnation, ShardMap
 from runtime.routing import PushListener
 from runtime.settings import RouterSettings
@@ -108,7 +108,8 @@ class Router:
         self._clock = clock
         self._settings = settings
         self._listener = listener
-        self._map = ShardMap(0, {}, {})
+        self._map = ShardMap(-1, {}, {})
+        self._has_packed = any(isinstance(p, Packed) for p in placements.values())
         self._calls: dict[int, _Call] = {}
         self._next_ref = 1
         self._routes: dict[Incarnation, _Route] = {}
@@ -135,8 +136,8 @@ class Router:
 
     @property
     def has_map(self) -> bool:
-        """Whether there is an owner to route to."""
-        return bool(self._map.addresses)
+        """Whether commands can be routed: the coordinator was heard, and packed shards have an owner."""
+        return self._map.epoch >= 0 and (bool(self._map.addresses) or not self._has_packed)
 
     @property
     def calls_in_flight(self) -> int:

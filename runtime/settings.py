@@ -22,7 +22,7 @@ class HostSettings:
     passivate_after_s: float = 300.0
     activations_max: int = 200_000
     """Past this many residents the longest idle are passivated early."""
-    snapshot_interval_turns: int = 200
+    snapshot_interval_turns: int = 50
     load_actors_max: int = 256
     """Actors in one load from the journal."""
     journal_deadline_s: float = 10.0

@@ -28,7 +28,7 @@ class ClusterAddresses(NamedTuple):
 
 
 def start_local(temporary: Path, dashboard_port: int | None, cpus: int) -> ClusterAddresses:
-    """Start Ray on this machine, reachable from this machine alone."""
+    """Start Ray on this machine. Its ports ask for the cluster's token, its dashboard is local."""
     context = ray.init(
         num_cpus=cpus,
         include_dashboard=True,
@@ -39,7 +39,6 @@ def start_local(temporary: Path, dashboard_port: int | None, cpus: int) -> Clust
         configure_logging=False,
         logging_level=logging.ERROR,
         object_store_memory=OBJECT_STORE_BYTES,
-        _node_ip_address="127.0.0.1",
         _temp_dir=str(temporary),
     )
     return _addresses(context)
@@ -58,7 +57,7 @@ def _addresses(context: Any) -> ClusterAddresses:
 
 def start_coordinator(wiring: Wiring) -> None:
     """Start the coordinator, which starts everything else, unless there is one already."""
-    ray.remote(Coordinator).options(**actor_options(COORDINATOR)).remote(wiring)  # type: ignore[attr-defined]
+    ray.remote(Coordinator).options(**actor_options(COORDINATOR)).remote(wiring)
 
 
 async def cluster_status(deadline_s: float = 5.0) -> dict[str, Any] | None:

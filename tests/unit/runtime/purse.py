@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -78,7 +78,7 @@ class Purse(Behavior[PurseState]):
         for name, value in attributes.items():
             setattr(self, name, value)
 
-    commands = {
+    commands: ClassVar = {
         "add": _spec("add", Add),
         "pay": _spec("pay", Pay),
         "receive": _spec("receive", Receive),
@@ -88,7 +88,7 @@ class Purse(Behavior[PurseState]):
         "overdraw": _spec("overdraw", Add),
         "break": _spec("break", Nothing),
     }
-    pushes = {"changed": PushSpec("changed", Balance, "")}
+    pushes: ClassVar = {"changed": PushSpec("changed", Balance, "")}
 
     def initial(self, key: str) -> PurseState:
         return PurseState()

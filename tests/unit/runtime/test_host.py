@@ -2,12 +2,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.unit.runtime.purse import Purse
-from tests.unit.runtime.world import World
 
 from runtime.errors import CommitUnknown
 from runtime.identity import Dedicated, Packed
 from runtime.stream import Attached, Failure
+from tests.unit.runtime.purse import Purse
+from tests.unit.runtime.world import World
 
 
 def _gold(answer: Any) -> int:
@@ -255,7 +255,7 @@ async def test_payments_arrive_exactly_once_whoever_dies() -> None:
             await world.kill(f"session-host-{number % 2}")
         await asyncio.gather(*players)
         async with asyncio.timeout(10):
-            while await world.memory.unacknowledged(10):
+            while await world.memory.unacknowledged("", 10):
                 await asyncio.sleep(0.02)
         world.audit()
         balances = [_gold(await world.ask(key, "end", "read")) for key in keys]
