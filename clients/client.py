@@ -175,6 +175,11 @@ class CasinoClient(PlayerCommands):
         return self._protocol.authenticated
 
     @property
+    def token(self) -> str | None:
+        """The access token in use. A guest who keeps it can come back, here or on another device."""
+        return self._token
+
+    @property
     def last_seq(self) -> int | None:
         """Number of the last event seen; give it to a later client as ``resume_from``."""
         return self._protocol.last_seq

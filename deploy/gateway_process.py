@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deploy.rate_limits import SharedRateLimiter
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import Fanout
 from gateway.limits import Limits
@@ -11,6 +12,7 @@ from gateway.rate_limit import LocalRateLimiter
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
 from persistence.postgres.accounts import PostgresAccounts
+from persistence.redis import WindowCounter
 from runtime.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -45,10 +47,18 @@ class CasinoGateway:
                     lifetime_s=wiring.access_token_lifetime_s,
                 ),
                 accounts=PostgresAccounts(wiring.dsn),
-                rate_limiter=LocalRateLimiter(
-                    clock,
-                    burst=wiring.guest_sign_ups_per_minute,
-                    per_s=wiring.guest_sign_ups_per_minute / 60,
+                rate_limiter=SharedRateLimiter(
+                    WindowCounter(
+                        wiring.redis_url,
+                        "guest_rate",
+                        uses_max=wiring.guest_sign_ups_per_minute,
+                        window_s=60,
+                    ),
+                    LocalRateLimiter(
+                        clock,
+                        burst=wiring.guest_sign_ups_per_minute,
+                        per_s=wiring.guest_sign_ups_per_minute / 60,
+                    ),
                 ),
                 limits=limits,
                 clock=clock,
