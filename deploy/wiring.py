@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +80,12 @@ class CasinoWiring:
 
     def set_up_process(self, name: str) -> None:
         set_up_logs(name, self.log_level)
+        # Sessions and sockets live long and hold no cycles: looking through all of them for garbage
+        # after every few hundred allocations costs a tenth of the throughput.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        # Ray's own threads have little to do; let them ask for the interpreter less often.
+        sys.setswitchinterval(0.05)
 
     async def open_journal(self) -> PostgresJournal:
         return PostgresJournal(self.dsn)

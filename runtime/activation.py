@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import msgspec
 
@@ -22,7 +22,7 @@ from runtime.turn import decode_body
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class StoredReply(NamedTuple):
+class StoredReply(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What a command came to, kept for a repeat of its id."""
 
     fingerprint: int

@@ -31,7 +31,7 @@ class Transfer(NamedTuple):
     reason: str
 
 
-class Push(NamedTuple):
+class Push(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An event for every socket that is attached to the actor. ``data`` encodes to a map."""
 
     type: str
@@ -56,7 +56,7 @@ class Remind(NamedTuple):
     data: msgspec.Struct | None = None
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What a command comes to. No events: nothing is journaled, and only the reply leaves."""
 
     reply: msgspec.Struct | Mapping[str, Any]
@@ -67,7 +67,7 @@ class Decision(NamedTuple):
     reminders: Sequence[Remind] = ()
 
 
-class Context(NamedTuple):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """The world, as far as a decision may see it."""
 
     actor: ActorId

@@ -116,7 +116,7 @@ class Executor:
             command_id=request.command_id,
             fingerprint=fingerprint,
             recorded_ms=now_ms,
-            push_seq=activation.push_seq + len(pushes),
+            push_seq=activation.push_seq + len(decision.pushes),
             body=body,
             transfers=decision.transfers,
         )
@@ -135,10 +135,11 @@ class Executor:
         activation.push_seq = turn.push_seq
         activation.keep_reply(
             request.command_id,
-            StoredReply(fingerprint, bytes(reply)),
+            StoredReply(fingerprint, reply),
             self._settings.replies_kept_max,
         )
-        entry = Entry(activation, request, listener, Result(request.ref, reply), turn, pushes)
+        answer = Result(request.ref, msgspec.Raw(reply))
+        entry = Entry(activation, request, listener, answer, turn, pushes, pushes_count=len(decision.pushes))
         if seq - activation.snapshot_seq >= self._settings.snapshot_interval_turns:
             entry.snapshot = activation.snapshot()
         self._gate.add(entry)

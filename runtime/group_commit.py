@@ -8,7 +8,6 @@ up to it is durable, so nobody outside can see a turn that might still be lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import islice
 from typing import Any, Protocol
 
@@ -22,12 +21,11 @@ from runtime.journal import (
     CommitBatch,
     Incarnation,
     Journal,
-    PushRecord,
     SnapshotRecord,
     StoredTurn,
     TurnRecord,
 )
-from runtime.stream import Message, Pushed
+from runtime.stream import Message
 from runtime.turn import decode_body
 
 _RETRY_S = 0.05
@@ -50,17 +48,10 @@ class Entry(msgspec.Struct, gc=False):
     listener: Listener | None = None
     answer: Message | None = None
     turn: TurnRecord | None = None
-    pushes: list[PushRecord] | None = None
+    pushes: bytes | None = None
+    """The turn's outgoing events, encoded: a list of ``PushRecord``."""
+    pushes_count: int = 0
     snapshot: SnapshotRecord | None = None
-    released: Callable[[], None] | None = None
-
-    def pushed(self) -> Pushed | None:
-        """The outgoing events of the turn."""
-        turn = self.turn
-        if turn is None or not self.pushes:
-            return None
-        first = turn.push_seq - len(self.pushes) + 1
-        return Pushed(turn.actor, first, turn.recorded_ms, self.pushes)
 
 
 class GateOwner(Protocol):

@@ -329,9 +329,11 @@ class Host:
         turn = entry.turn
         if turn is not None:
             listeners = self._subscriptions.of(turn.actor)
-            if listeners is not None and entry.pushes:
-                first_seq = turn.push_seq - len(entry.pushes) + 1
-                pushed = Pushed(turn.actor, first_seq, turn.recorded_ms, entry.pushes)
+            if listeners is not None and entry.pushes is not None:
+                first_seq = turn.push_seq - entry.pushes_count + 1
+                # Encoded when the turn was: on the stream it is the list that a router decodes.
+                items: Any = msgspec.Raw(entry.pushes)
+                pushed = Pushed(turn.actor, first_seq, turn.recorded_ms, items)
                 for listener in listeners:
                     listener.send(pushed)
             if turn.sends and self._outbox is not None:

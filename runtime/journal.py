@@ -18,7 +18,7 @@ Incarnation = int
 """One life of one host process. Numbers grow and are never used again."""
 
 
-class PushRecord(NamedTuple):
+class PushRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One outgoing event: its type and its data as a MessagePack map."""
 
     type: str

@@ -28,15 +28,20 @@ encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(TurnBody).decode
 
 
+_ARRAY_OF_THREE = b"\x93"
+
+
 def encode_body(
     events: Sequence[msgspec.Struct],
     reply: msgspec.Struct | Mapping[str, Any],
     pushes: Sequence[Push],
-) -> tuple[bytes, msgspec.Raw, list[PushRecord]]:
-    """The row's body, and the parts of it that leave the house."""
-    reply_raw = msgspec.Raw(encode(reply))
-    records = [PushRecord(push.type, msgspec.Raw(encode(push.data))) for push in pushes]
-    return encode((events, reply_raw, records)), reply_raw, records
+) -> tuple[bytes, bytes, bytes | None]:
+    """``(body, reply, pushes)``: the row's body, and the parts of it that leave the house, encoded
+    once. ``pushes`` reads as a list of ``PushRecord``; None when there are none."""
+    reply_bytes = encode(reply)
+    push_bytes = encode(pushes)
+    body = b"".join((_ARRAY_OF_THREE, encode(events), reply_bytes, push_bytes))
+    return body, reply_bytes, push_bytes if pushes else None
 
 
 def decode_body(body: bytes) -> TurnBody:

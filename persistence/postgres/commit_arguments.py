@@ -14,10 +14,29 @@ CONSTRAINED = ("player:", "escrow:")
 
 
 def commit_arguments(batch: CommitBatch) -> list[Any]:
-    """The arguments of ``commit_turns``, in its order."""
+    """The arguments of ``commit_turns``, in its order. Columns of no rows are NULL: an empty array
+    costs both sides more than nothing, and most batches have few of them."""
     turns = batch.turns
     return [
         batch.incarnation,
+        *_turns(turns),
+        *_transfers(turns),
+        *_snapshots(batch.snapshots),
+        *_columns([send for turn in turns for send in turn.sends], 5),
+        batch.acknowledged or None,
+        *_columns(batch.refused, 2),
+        *_reminders(turns),
+    ]
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any] | None]:
+    return list(zip(*rows, strict=True)) if rows else [None] * width
+
+
+def _turns(turns: Sequence[TurnRecord]) -> list[Sequence[Any] | None]:
+    if not turns:
+        return [None] * 7
+    return [
         [turn.actor for turn in turns],
         [turn.seq for turn in turns],
         [turn.command_id for turn in turns],
@@ -25,20 +44,10 @@ def commit_arguments(batch: CommitBatch) -> list[Any]:
         [turn.recorded_ms for turn in turns],
         [turn.push_seq for turn in turns],
         [turn.body for turn in turns],
-        *_transfers(turns),
-        *_snapshots(batch.snapshots),
-        *_columns([send for turn in turns for send in turn.sends], 5),
-        batch.acknowledged,
-        *_columns(batch.refused, 2),
-        *_reminders(turns),
     ]
 
 
-def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * width
-
-
-def _transfers(turns: Sequence[TurnRecord]) -> list[Sequence[Any]]:
+def _transfers(turns: Sequence[TurnRecord]) -> list[Sequence[Any] | None]:
     rows: list[tuple[Any, ...]] = []
     deltas: dict[str, int] = defaultdict(int)
     for number, turn in enumerate(turns, 1):
@@ -50,10 +59,10 @@ def _transfers(turns: Sequence[TurnRecord]) -> list[Sequence[Any]]:
                 deltas[credit] += amount
     # Sorted, because rows are locked in this order and two hosts can share an account.
     accounts = sorted(deltas)
-    return [*_columns(rows, 6), accounts, [deltas[account] for account in accounts]]
+    return [*_columns(rows, 6), *_columns([(account, deltas[account]) for account in accounts], 2)]
 
 
-def _snapshots(snapshots: Sequence[SnapshotRecord]) -> list[Sequence[Any]]:
+def _snapshots(snapshots: Sequence[SnapshotRecord]) -> list[Sequence[Any] | None]:
     newest: dict[ActorId, SnapshotRecord] = {}
     for snapshot in snapshots:
         if snapshot.actor not in newest or newest[snapshot.actor].seq < snapshot.seq:
@@ -64,7 +73,7 @@ def _snapshots(snapshots: Sequence[SnapshotRecord]) -> list[Sequence[Any]]:
     )
 
 
-def _reminders(turns: Sequence[TurnRecord]) -> list[Sequence[Any]]:
+def _reminders(turns: Sequence[TurnRecord]) -> list[Sequence[Any] | None]:
     last: dict[tuple[ActorId, str], ReminderRecord | None] = {}
     for turn in turns:
         for new in turn.reminders_set:

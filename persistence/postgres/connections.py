@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import asyncpg
@@ -49,9 +49,11 @@ class Connections:
         timeout_s: float,
         attempt_timeout_s: float | None = None,
         name: str = "casino",
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """``timeout_s`` bounds an operation with all its attempts, ``attempt_timeout_s`` (by default
-        as much) each attempt with the wait for a connection. ``name`` is for ``pg_stat_activity``."""
+        as much) each attempt with the wait for a connection. ``name`` is for ``pg_stat_activity``, ``settings`` are the
+        server's for these connections."""
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._attempt_timeout_s = min(attempt_timeout_s or timeout_s, timeout_s)
@@ -65,6 +67,7 @@ class Connections:
             "jit": "off",
             # The server gives up when the client does.
             "statement_timeout": str(int(self._attempt_timeout_s * 1000)),
+            **(settings or {}),
         }
 
     async def once(self, operation: Operation[T]) -> T:

@@ -32,6 +32,17 @@ _HISTORY_FIRST_PAGE_TURNS = 32
 _SEQ_MAX = 2**63 - 1
 
 
+# One plan for ever, whatever the statistics say: read the array, look each row up by its key. It is
+# the right one for every size of table, and it keeps the order in which rows are locked. Set for the
+# session: as settings of the function they would be changed and restored at each call.
+_COMMIT_PLANS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
+
 def _commit_error(error: Exception) -> JournalError:
     """What an error that came out of ``commit_turns`` means to a host."""
     if isinstance(error, asyncpg.PostgresError):
@@ -64,7 +75,9 @@ class PostgresJournal:
     ) -> None:
         """``commit_timeout_s`` bounds a commit with everything it waits for; past it the outcome is
         ``CommitUnknown``. ``name`` is shown in ``pg_stat_activity``."""
-        self._writer = Connections(dsn, connections_max=1, timeout_s=commit_timeout_s, name=name)
+        self._writer = Connections(
+            dsn, connections_max=1, timeout_s=commit_timeout_s, name=name, settings=_COMMIT_PLANS
+        )
         self._reader = Connections(
             dsn,
             connections_max=read_connections_max,

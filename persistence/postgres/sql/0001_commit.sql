@@ -49,12 +49,6 @@ CREATE FUNCTION commit_turns(
     r_cleared_names   text[]
 ) RETURNS void
 LANGUAGE plpgsql
--- One plan for ever, whatever the statistics say: read the array, look each row up by its key. It is
--- the right one for every size of table, and it keeps the order in which rows are locked.
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $$
 DECLARE
     positions bigint[];

@@ -22,7 +22,22 @@ from runtime.lease import Lease
 from runtime.memory_journal import MemoryJournal, MemoryMembership
 from runtime.router import Router
 from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
-from runtime.stream import Attached, Failure, Message, Pushed, Result
+from runtime.stream import (
+    Attached,
+    Failure,
+    FrameReader,
+    Message,
+    Pushed,
+    Result,
+    decode_to_host,
+    decode_to_router,
+    frame,
+)
+
+
+def _over_the_wire(message: Message) -> bytes:
+    [payload] = FrameReader().feed(bytes(frame([message])))
+    return payload
 
 
 class DirectLink:
@@ -44,11 +59,12 @@ class DirectLink:
 
     def send(self, message: Any) -> None:
         if not self.closed:
-            self._loop.call_soon(self._host.receive, self.far_end, [message])
+            self._loop.call_soon(self._host.receive, self.far_end, decode_to_host(_over_the_wire(message)))
 
     def deliver(self, message: Message) -> None:
         if not self.closed:
-            self._loop.call_soon(lambda: None if self.closed else self._on_messages([message]))
+            received = decode_to_router(_over_the_wire(message))
+            self._loop.call_soon(lambda: None if self.closed else self._on_messages(received))
 
     def close(self) -> None:
         if not self.closed:
