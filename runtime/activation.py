@@ -6,6 +6,7 @@ Knows nothing of commits, streams or shards; ``runtime.host`` drives it.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic
@@ -18,6 +19,8 @@ from runtime.identity import ActorId, key_of
 from runtime.journal import Recovered, SnapshotRecord
 from runtime.lifecycle import Phase, check
 from runtime.turn import decode_body
+
+_log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -44,7 +47,7 @@ class Codec(Generic[State]):
         self.state: Callable[[bytes], State] = msgspec.msgpack.Decoder(behavior.state_type).decode
 
 
-_decode_replies = msgspec.msgpack.Decoder(dict[str, StoredReply]).decode
+_decode_memory = msgspec.msgpack.Decoder(tuple[dict[str, StoredReply], dict[str, int] | None]).decode
 
 
 def fingerprint_of(name: str, data: bytes) -> int:
@@ -60,11 +63,15 @@ class Activation(Generic[State]):
     __slots__ = (
         "actor",
         "codec",
+        "is_new",
         "known",
         "last_used_s",
         "mailbox",
         "phase",
         "push_seq",
+        "reload_due",
+        "reminders",
+        "repeats",
         "replies",
         "seq",
         "snapshot_seq",
@@ -84,6 +91,13 @@ class Activation(Generic[State]):
         self.replies: dict[str, StoredReply] = {}
         self.known: dict[str, StoredReply] | None = None
         """Replies that a refused commit found in the journal, until its requests have run again."""
+        self.reminders: dict[str, int] | None = None
+        """Standing reminders: name → the turn that set it."""
+        self.is_new = False
+        self.reload_due = False
+        """Unsound since a rule failed half way: to be loaded when its commits under way are done."""
+        self.repeats = 0
+        """How often a commit was refused because a client repeated an old command id."""
         self.mailbox: deque[Any] | None = deque()
         self.last_used_s = now_s
 
@@ -98,6 +112,7 @@ class Activation(Generic[State]):
             self.state = behavior.initial(key_of(self.actor))
             self.seq = self.push_seq = self.snapshot_seq = 0
             self.replies = {}
+            self.reminders = None
         else:
             if snapshot.schema_version == behavior.schema_version:
                 self.state = self.codec.state(snapshot.state)
@@ -105,7 +120,7 @@ class Activation(Generic[State]):
                 self.state = behavior.upgrade(snapshot.schema_version, snapshot.state)
             self.seq = self.snapshot_seq = snapshot.seq
             self.push_seq = snapshot.push_seq
-            self.replies = _decode_replies(snapshot.replies)
+            self.replies, self.reminders = _decode_memory(snapshot.replies)
         for turn in recovered.tail:
             body = decode_body(turn.body)
             for event in self.codec.events(body.events):
@@ -113,18 +128,32 @@ class Activation(Generic[State]):
             self.seq = turn.seq
             self.push_seq = turn.push_seq
             self.replies[turn.command_id] = StoredReply(turn.fingerprint, bytes(body.reply))
+            if body.reminders:
+                self.keep_reminders(turn.seq, body.reminders)
+        self.is_new = behavior.is_new(self.state)
         self.trim_replies(replies_max)
 
-    def snapshot(self) -> SnapshotRecord:
-        """The state after turn ``seq``, to be committed no earlier than that turn."""
+    def snapshot(self) -> SnapshotRecord | None:
+        """The state after turn ``seq``, to be committed no earlier than that turn; None when the latest
+        one is of that turn, or when the state cannot be encoded: the journal has it all the same."""
+        if self.seq == self.snapshot_seq:
+            return None
+        try:
+            record = self._record()
+        except Exception:
+            _log.exception("no snapshot", extra={"actor": self.actor})
+            return None
         self.snapshot_seq = self.seq
+        return record
+
+    def _record(self) -> SnapshotRecord:
         return SnapshotRecord(
             actor=self.actor,
             seq=self.seq,
             push_seq=self.push_seq,
             schema_version=self.codec.behavior.schema_version,
             state=_encode(self.state),
-            replies=_encode(self.replies),
+            replies=_encode((self.replies, self.reminders)),
         )
 
     def stored_reply(self, command_id: str, fingerprint: int) -> bytes | None:
@@ -149,6 +178,16 @@ class Activation(Generic[State]):
         replies[command_id] = stored
         if len(replies) > replies_max and len(replies) > self.uncommitted + 1:
             del replies[next(iter(replies))]
+
+    def keep_reminders(self, seq: int, changes: Sequence[tuple[str, int | None]]) -> None:
+        """Take note of the reminders that turn ``seq`` set and cleared."""
+        standing = self.reminders or {}
+        for name, due_ms in changes:
+            if due_ms is None:
+                standing.pop(name, None)
+            else:
+                standing[name] = seq
+        self.reminders = standing or None
 
     def trim_replies(self, replies_max: int) -> None:
         excess = len(self.replies) - replies_max

@@ -117,7 +117,8 @@ class Behavior(ABC, Generic[State]):
     schema_version: ClassVar[int] = 1
     """Version of the encoded state in snapshots. Raise it when ``state_type`` changes."""
     genesis: tuple[str, msgspec.Struct] | None = None
-    """``(command name, data)`` run as the first turn of an actor that has no journal yet."""
+    """``(command name, data)`` run right before the first client's request to an actor that ``is_new``.
+    Durable sends reach a new actor without it."""
 
     @property
     @abstractmethod
@@ -141,6 +142,10 @@ class Behavior(ABC, Generic[State]):
     @abstractmethod
     def evolve(self, state: State, event: Any) -> None:
         """Apply one event in place. Never refuses: the event has happened."""
+
+    def is_new(self, state: State) -> bool:
+        """Whether ``genesis`` has yet to run."""
+        return False
 
     @abstractmethod
     def view(self, state: State) -> msgspec.Struct | Mapping[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+_BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     def now_ms(self) -> int:
@@ -12,7 +14,7 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards, and run on while the process is stopped."""
+        """Seconds that never run backwards, and run on while the process or the machine is stopped."""
         ...
 
 
@@ -23,4 +25,5 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        # CLOCK_MONOTONIC stands still while the machine is suspended, and a lease must not.
+        return time.clock_gettime(_BOOT_TIME)

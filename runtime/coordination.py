@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from runtime.clock import Clock
 from runtime.errors import JournalError
 from runtime.identity import ShardId, dedicated_host_name, is_dedicated
 from runtime.journal import HostRecord, Incarnation, Membership, ShardMap
@@ -106,7 +107,11 @@ class Coordinator:
         fleet: Fleet,
         packed: Sequence[ShardId],
         settings: CoordinatorSettings,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
+        self._impatient_from_s = clock.monotonic() + settings.patience_s
+        self._moving: asyncio.Task[None] | None = None
         self._membership = membership
         self._fleet = fleet
         self._packed = list(packed)
@@ -117,6 +122,7 @@ class Coordinator:
         self._map = ShardMap(-1, {}, {})  # older than any: nothing was published yet
         self._told: dict[Incarnation, int] = {}
         """The epoch of the share that each host has confirmed."""
+        self._releasing: set[Incarnation] = set()
         self._changed = asyncio.Condition()
         self.rounds = 0
 
@@ -152,19 +158,33 @@ class Coordinator:
             return self._map
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            if self._moving is not None:
+                self._moving.cancel()
+
+    async def _run(self) -> None:
         while True:
+            began_s = self._clock.monotonic()
             try:
                 await self.round()
             except JournalError as error:
                 _log.warning("round skipped", extra={"reason": str(error)})
+                self._be_patient()
             except Exception:
                 _log.exception("round failed")
+            if self._clock.monotonic() - began_s > self._settings.slow_round_s:
+                self._be_patient()
             try:
                 async with asyncio.timeout(self._settings.reconcile_interval_s):
                     await self._poke.wait()
             except TimeoutError:
                 pass
             self._poke.clear()
+
+    def _be_patient(self) -> None:
+        self._impatient_from_s = self._clock.monotonic() + self._settings.patience_s
 
     async def round(self) -> None:
         """One look and one step."""
@@ -202,8 +222,10 @@ class Coordinator:
                 return
             shard_map = assigned
         await self._publish(shard_map, live)
-        await self._move(shard_map, live, packed)
-        await self._retire(shard_map, live, names, dedicated)
+        if self._moving is None or self._moving.done():
+            # Beside the rounds: a host that is slow to release must not hold up a takeover.
+            work = self._rearrange(shard_map, live, packed, names, dedicated)
+            self._moving = asyncio.get_running_loop().create_task(work)
 
     @staticmethod
     def _by_name(live: Mapping[Incarnation, HostRecord], names: Sequence[str]) -> list[Incarnation]:
@@ -215,13 +237,14 @@ class Coordinator:
         return sorted(latest.values())
 
     async def _fence_the_gone(self, hosts: Sequence[HostRecord]) -> set[Incarnation]:
+        impatient = self._clock.monotonic() >= self._impatient_from_s
         gone = [
             host
             for host in hosts
             if not host.fenced
             and (
-                host.lease_remaining_s < -self._settings.lease_grace_s
-                or self._fleet.is_known_dead(host.name, host.incarnation)
+                self._fleet.is_known_dead(host.name, host.incarnation)
+                or (impatient and host.lease_remaining_s < -self._settings.lease_grace_s)
             )
         ]
         for host in gone:
@@ -242,7 +265,7 @@ class Coordinator:
         shares: dict[Incarnation, list[ShardId]] = defaultdict(list)
         for shard, owner in shard_map.owners.items():
             shares[owner].append(shard)
-        unaware = [i for i in live if self._told.get(i) != shard_map.epoch]
+        unaware = [i for i in live if i not in self._releasing and self._told.get(i) != shard_map.epoch]
         results = await asyncio.gather(
             *(self._fleet.take(live[i].name, i, shard_map.epoch, shares[i]) for i in unaware),
             return_exceptions=True,
@@ -257,6 +280,22 @@ class Coordinator:
             async with self._changed:
                 self._map = shard_map
                 self._changed.notify_all()
+
+    async def _rearrange(
+        self,
+        shard_map: ShardMap,
+        live: Mapping[Incarnation, HostRecord],
+        packed: Sequence[Incarnation],
+        names: Sequence[str],
+        dedicated: set[ShardId],
+    ) -> None:
+        try:
+            await self._move(shard_map, live, packed)
+            await self._retire(shard_map, live, names, dedicated)
+        except JournalError as error:
+            _log.warning("moves broken off", extra={"reason": str(error)})
+        except Exception:
+            _log.exception("moves failed")
 
     async def _move(
         self,
@@ -274,20 +313,34 @@ class Coordinator:
         for shard, source, target in moves:
             by_source[source][shard] = target
         for source, targets in by_source.items():
-            try:
-                async with asyncio.timeout(self._settings.release_deadline_s):
-                    await self._fleet.release(live[source].name, source, list(targets))
-            except Exception as error:
-                # Half released: the host takes its full share again with the next round.
-                _log.warning("release failed", extra={"host": source, "reason": str(error)})
-                self._told.pop(source, None)
-                continue
-            changed = await self._assign(shard_map, targets)
+            changed = await self._hand_over(shard_map, live[source], targets)
             if changed is None:
                 return
             shard_map = changed
-            await self._publish(shard_map, live)
         if moves:
+            self.poke()
+
+    async def _hand_over(
+        self, shard_map: ShardMap, host: HostRecord, targets: Mapping[ShardId, Incarnation | None]
+    ) -> ShardMap | None:
+        """Have a host give shards up, and give them to others. None when that did not come about.
+
+        Until it is over the host is told nothing else, or it would take back what it is giving up
+        and what somebody else is about to get. Afterwards it is told its share in any case.
+        """
+        self._releasing.add(host.incarnation)
+        try:
+            async with asyncio.timeout(self._settings.release_deadline_s):
+                await self._fleet.release(host.name, host.incarnation, list(targets))
+            return await self._assign(shard_map, targets)
+        except JournalError:
+            raise
+        except Exception as error:
+            _log.warning("release failed", extra={"host": host.name, "reason": str(error)})
+            return None
+        finally:
+            self._releasing.discard(host.incarnation)
+            self._told.pop(host.incarnation, None)
             self.poke()
 
     async def _retire(
@@ -301,8 +354,10 @@ class Coordinator:
         for shard in list(self._unwanted):
             owner = shard_map.owners.get(shard)
             if owner is not None and owner in live:
-                await self._fleet.release(live[owner].name, owner, [shard])
-                shard_map = await self._assign(shard_map, {shard: None}) or shard_map
+                changed = await self._hand_over(shard_map, live[owner], {shard: None})
+                if changed is None:
+                    return
+                shard_map = changed
             self._unwanted.discard(shard)
         keep = {*names, *(dedicated_host_name(shard) for shard in dedicated)}
         busy = set(shard_map.owners.values())

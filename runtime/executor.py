@@ -16,18 +16,25 @@ from runtime.behavior import Context, Decision
 from runtime.clock import Clock
 from runtime.errors import CommandError, InternalError, Overloaded
 from runtime.group_commit import Entry, GroupCommit, Listener
+from runtime.identity import ActorId
 from runtime.journal import OutboxRecord, ReminderRecord, TurnRecord
+from runtime.recall import Recall
 from runtime.settings import HostSettings
-from runtime.stream import Deliver, Failure, Message, Result
+from runtime.stream import Attach, Deliver, Failure, Message, Misrouted, Result
 from runtime.turn import encode, encode_body
 
 _log = logging.getLogger(__name__)
 
-REMINDER_PREFIX = "reminder/"
+INTERNAL = "\x01"
+"""Begins every command id that the runtime makes. Gateways refuse it in a client's id, so nobody can
+take such an id in advance."""
+
+REMINDER_PREFIX = f"{INTERNAL}reminder/"
 
 
 class Executor:
-    """``may_speak`` says whether the host's lease still allows an answer that no commit vouches for."""
+    """``may_speak`` says whether the host's lease still allows an answer that no commit vouches for;
+    ``unsound`` is called when a rule failed half way through its events."""
 
     def __init__(
         self,
@@ -36,37 +43,67 @@ class Executor:
         entropy: Callable[[int], bytes],
         settings: HostSettings,
         may_speak: Callable[[], bool],
+        unsound: Callable[[Activation[Any]], None],
+        recall: Recall,
     ) -> None:
         self._gate = gate
         self._clock = clock
         self._entropy = entropy
         self._settings = settings
         self._may_speak = may_speak
+        self._unsound = unsound
+        self._recall = recall
 
     def perform(self, activation: Activation[Any], request: Deliver, listener: Listener | None) -> None:
         """Run a command now. Whatever it comes to, ``listener`` gets one answer."""
+        answer: Message | None
         try:
             answer = self._run(activation, request, listener)
+        except Overloaded as error:
+            # Rests on nothing, and must not lengthen the queue that it complains of.
+            self.say(listener, _failure(request.ref, error))
+            return
         except CommandError as error:
-            answer = Failure(request.ref, error.code, error.message, error.retryable)
+            answer = _failure(request.ref, error)
         except Exception:
             _log.exception("command failed", extra={"actor": request.actor, "command": request.name})
-            answer = Failure(request.ref, "internal", "the actor failed; nothing was changed", False)
+            answer = _failure(request.ref, InternalError("the actor failed; nothing was changed"))
         if answer is not None and listener is not None:
+            if type(answer) is Failure and activation.seq > len(activation.replies):
+                # Some replies are forgotten: it may be a repeat, refused because it was applied.
+                listener = self._recall.listener(request, listener)
             self.answer(activation, listener, answer, request)
 
-    def answer(self, activation: Activation[Any], listener: Listener, answer: Message, request: Any) -> None:
+    def answer(
+        self,
+        activation: Activation[Any],
+        listener: Listener,
+        answer: Message,
+        request: Deliver | Attach,
+    ) -> None:
         """Say something that changes nothing. It may rest on turns that are not durable yet: then
         it waits for them."""
-        if activation.uncommitted:
+        if not activation.uncommitted:
+            self.say(listener, answer if self._may_speak() else Misrouted(request.ref))
+        elif self._gate.pending_entries >= self._settings.pending_turns_max:
+            self.say(listener, _failure(request.ref, Overloaded("too many answers are waiting")))
+        else:
             self._gate.add(Entry(activation, request, listener, answer))
-        elif self._may_speak():
-            listener.send(answer)
+
+    @staticmethod
+    def say(listener: Listener | None, message: Message) -> None:
+        if listener is not None:
+            listener.send(message)
 
     def _run(
         self, activation: Activation[Any], request: Deliver, listener: Listener | None
     ) -> Message | None:
-        """The answer, or None when it waits behind the gate with the turn."""
+        """The answer, or None when there is none to give, or it waits behind the gate with the turn."""
+        fired = None
+        if request.sender == request.actor and request.command_id.startswith(REMINDER_PREFIX):
+            fired, _, set_by = request.command_id.removeprefix(REMINDER_PREFIX).rpartition("/")
+            if activation.reminders is None or activation.reminders.get(fired) != int(set_by):
+                return None  # moved, cleared, or fired before
         data = bytes(request.data)
         fingerprint = fingerprint_of(request.name, data)
         repeated = activation.stored_reply(request.command_id, fingerprint)
@@ -74,11 +111,10 @@ class Executor:
             return Result(request.ref, msgspec.Raw(repeated))
         if listener is not None and (
             activation.uncommitted >= self._settings.mailbox_messages_max
-            or self._gate.pending_turns >= self._settings.pending_turns_max
+            or self._gate.pending_entries >= self._settings.pending_turns_max
         ):
             raise Overloaded("too many commands are waiting to become durable")
         now_ms = self._clock.now_ms()
-        fired = _reminder_of(request)
         try:
             command = activation.decode_command(request.name, data)
             context = Context(activation.actor, request.command_id, now_ms, self._entropy, request.sender)
@@ -93,8 +129,7 @@ class Executor:
             if decision.pushes or decision.transfers or decision.sends or decision.reminders:
                 raise InternalError(f"{request.name} has effects but no event")
             return Result(request.ref, msgspec.Raw(encode(decision.reply)))
-        self._journal(activation, request, listener, decision, fingerprint, now_ms, fired)
-        return None
+        return self._journal(activation, request, listener, decision, fingerprint, now_ms, fired)
 
     def _journal(
         self,
@@ -105,11 +140,14 @@ class Executor:
         fingerprint: int,
         now_ms: int,
         fired: str | None,
-    ) -> None:
-        """Apply a decision and queue its turn."""
-        body, reply, pushes = encode_body(decision.events, decision.reply, decision.pushes)
+    ) -> Message | None:
+        """Apply a decision and queue its turn. Whatever can fail comes before the first change."""
         actor = activation.actor
         seq = activation.seq + 1
+        reminders = [(reminder.name, reminder.due_ms) for reminder in decision.reminders]
+        if fired is not None:
+            reminders.insert(0, (fired, None))
+        body, reply, pushes = encode_body(decision.events, decision.reply, decision.pushes, reminders)
         turn = TurnRecord(
             actor=actor,
             seq=seq,
@@ -122,43 +160,60 @@ class Executor:
         )
         if decision.sends:
             turn.sends = [
-                OutboxRecord(f"{actor}:{seq}:{index}", actor, send.to, send.name, encode(send.data))
+                OutboxRecord(_send_id(actor, seq, index), actor, send.to, send.name, encode(send.data))
                 for index, send in enumerate(decision.sends)
             ]
-        if decision.reminders or fired is not None:
-            _set_reminders(turn, decision, fired)
+        if reminders:
+            turn.reminders_set, turn.reminders_cleared = _reminder_rows(actor, seq, decision, fired)
         behavior = activation.codec.behavior
         state = activation.state
-        for event in decision.events:
-            behavior.evolve(state, event)
+        try:
+            for event in decision.events:
+                behavior.evolve(state, event)
+        except Exception:
+            _log.exception("event failed", extra={"actor": actor, "command": request.name})
+            self._unsound(activation)
+            self.say(listener, _failure(request.ref, InternalError("the actor failed; nothing was changed")))
+            return None
         activation.seq = seq
         activation.push_seq = turn.push_seq
+        if reminders:
+            activation.keep_reminders(seq, reminders)
         activation.keep_reply(
-            request.command_id,
-            StoredReply(fingerprint, reply),
-            self._settings.replies_kept_max,
+            request.command_id, StoredReply(fingerprint, reply), self._settings.replies_kept_max
         )
         answer = Result(request.ref, msgspec.Raw(reply))
         entry = Entry(activation, request, listener, answer, turn, pushes, pushes_count=len(decision.pushes))
         if seq - activation.snapshot_seq >= self._settings.snapshot_interval_turns:
             entry.snapshot = activation.snapshot()
         self._gate.add(entry)
-
-
-def _reminder_of(request: Deliver) -> str | None:
-    """The name of the reminder that this command is the firing of."""
-    if request.sender != request.actor or not request.command_id.startswith(REMINDER_PREFIX):
         return None
-    return request.command_id.removeprefix(REMINDER_PREFIX).rpartition("/")[0]
 
 
-def _set_reminders(turn: TurnRecord, decision: Decision, fired: str | None) -> None:
+def _failure(ref: int, error: CommandError) -> Failure:
+    return Failure(ref, error.code, error.message, error.retryable)
+
+
+def _send_id(actor: ActorId, seq: int, index: int) -> str:
+    """Of fixed width, so that the order of the ids of one actor is the order of its sends."""
+    return f"{INTERNAL}{actor}:{seq:012d}:{index:03d}"
+
+
+def reminder_id(reminder: ReminderRecord) -> str:
+    """The command id of a reminder's firing."""
+    return f"{REMINDER_PREFIX}{reminder.name}/{reminder.seq}"
+
+
+def _reminder_rows(
+    actor: ActorId, seq: int, decision: Decision, fired: str | None
+) -> tuple[list[ReminderRecord], list[str]]:
+    """Rows to write, and names of rows to delete."""
     cleared = {reminder.name for reminder in decision.reminders if reminder.due_ms is None}
     if fired is not None:
         cleared.add(fired)
-    turn.reminders_set = [
-        ReminderRecord(turn.actor, r.name, r.due_ms, r.command, encode(r.data if r.data else {}))
+    rows = [
+        ReminderRecord(actor, r.name, r.due_ms, r.command, encode(r.data if r.data else {}), seq)
         for r in decision.reminders
         if r.due_ms is not None
     ]
-    turn.reminders_cleared = sorted(cleared - {r.name for r in turn.reminders_set})
+    return rows, sorted(cleared - {row.name for row in rows})

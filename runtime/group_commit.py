@@ -25,6 +25,7 @@ from runtime.journal import (
     StoredTurn,
     TurnRecord,
 )
+from runtime.lifecycle import Phase
 from runtime.stream import Message
 from runtime.turn import decode_body
 
@@ -68,8 +69,8 @@ class GateOwner(Protocol):
         and run the requests again, in order. ``known`` are replies the journal already holds."""
         ...
 
-    def refuse(self, activation: Activation[Any], entries: list[Entry], reason: str) -> None:
-        """The database forbids these turns: forget the state, and tell the callers."""
+    def refuse(self, activation: Activation[Any], entry: Entry, reason: str) -> None:
+        """The database forbids this turn: forget the state, and tell the caller."""
         ...
 
     def fenced(self) -> None:
@@ -81,6 +82,7 @@ class CommitStatistics(msgspec.Struct):
     commits: int = 0
     turns: int = 0
     rollbacks: int = 0
+    refused: int = 0
     unknown: int = 0
     seconds: float = 0.0
 
@@ -105,16 +107,24 @@ class GroupCommit:
         self._acknowledged: list[str] = []
         self._refused: list[tuple[str, str]] = []
         self._wake = asyncio.Event()
+        self.pending_entries = 0
         self.pending_turns = 0
         self.statistics = CommitStatistics()
 
     def add(self, entry: Entry) -> None:
         """Queue an entry behind everything queued before."""
+        self.pending_entries += 1
         if entry.turn is not None:
             self.pending_turns += 1
             entry.activation.uncommitted += 1
         self._forming.append(entry)
         self._wake.set()
+
+    def withdraw(self, actor: ActorId) -> list[Entry]:
+        """Take an actor's entries back, but for those whose commit is under way."""
+        gone = self._take_forming(actor)
+        self._forget(gone)
+        return gone
 
     def acknowledge(self, command_id: str) -> None:
         """A durable send was applied by its receiver: strike it off the outbox."""
@@ -190,10 +200,7 @@ class GroupCommit:
         self._done(entries)
 
     def _done(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            if entry.turn is not None:
-                self.pending_turns -= 1
-                entry.activation.uncommitted -= 1
+        self._forget(entries)
         self._owner.release_entries(entries)
 
     async def _is_settled(self, batch: CommitBatch, entries: list[Entry]) -> bool:
@@ -242,8 +249,8 @@ class GroupCommit:
         """Take an actor's entries out of this commit and of the next, and roll it back."""
         gone = [entry for entry in entries if entry.activation.actor == actor]
         entries[:] = [entry for entry in entries if entry.activation.actor != actor]
-        gone += self._take_forming(actor)
         self._forget(gone)
+        gone += self.withdraw(actor)
         self._owner.roll_back(gone[0].activation, gone, known)
 
     def _take_forming(self, actor: ActorId) -> list[Entry]:
@@ -253,6 +260,7 @@ class GroupCommit:
         return gone
 
     def _forget(self, entries: list[Entry]) -> None:
+        self.pending_entries -= len(entries)
         for entry in entries:
             if entry.turn is not None:
                 self.pending_turns -= 1
@@ -267,16 +275,31 @@ class GroupCommit:
             self._acknowledged.clear()
             self._refused.clear()
         elif len(actors) == 1:
-            actor = actors[0]
-            gone = [entry for entry in entries if entry.activation.actor == actor]
-            later = self._take_forming(actor)
-            self._forget(gone)
-            self._forget(later)
-            self._owner.refuse(gone[0].activation, gone, str(error))
-            if later:
-                self._owner.roll_back(gone[0].activation, later, None)
+            await self._isolate_turn([e for e in entries if e.activation.actor == actors[0]], error)
         else:
             for actor in actors:
                 await self._commit([entry for entry in entries if entry.activation.actor == actor])
         alone = set(actors)
         self._done([entry for entry in entries if entry.activation.actor not in alone])
+
+    async def _isolate_turn(self, entries: list[Entry], error: CommitRefused) -> None:
+        """All of one actor: commit one turn after the other until the defective one is found. Those
+        behind it were decided on a state that will never be, and run again."""
+        activation = entries[0].activation
+        if len(entries) == 1:
+            self.statistics.refused += 1
+            self._forget(entries)
+            self._owner.refuse(activation, entries[0], str(error))
+            later = self.withdraw(activation.actor)
+            if later:
+                self._owner.roll_back(activation, later, None)
+            return
+        for position, entry in enumerate(entries):
+            await self._commit([entry])
+            if activation.phase in (Phase.LOADING, Phase.GONE):
+                rest = entries[position + 1 :]
+                self._forget(rest)
+                rest += self.withdraw(activation.actor)
+                if rest:
+                    self._owner.roll_back(activation, rest, None)
+                return

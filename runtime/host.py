@@ -18,7 +18,8 @@ import msgspec
 from runtime.activation import Activation, Codec, StoredReply
 from runtime.behavior import Behavior
 from runtime.clock import Clock
-from runtime.executor import REMINDER_PREFIX, Executor
+from runtime.errors import InternalError
+from runtime.executor import INTERNAL, Executor, reminder_id
 from runtime.group_commit import Entry, GroupCommit, Listener
 from runtime.identity import ActorId, ShardId, kind_of, shard_of
 from runtime.journal import Incarnation, Journal, Recovered, ReminderRecord
@@ -26,6 +27,7 @@ from runtime.lease import Lease
 from runtime.lifecycle import Phase
 from runtime.loader import Loader
 from runtime.outbox import Outbox
+from runtime.recall import Recall
 from runtime.reminders import Reminders
 from runtime.routing import ActorRouter
 from runtime.settings import HostSettings
@@ -35,7 +37,10 @@ from runtime.turn import encode
 
 _log = logging.getLogger(__name__)
 
-GENESIS_ID = "genesis"
+GENESIS_ID = f"{INTERNAL}genesis"
+
+_REPEAT_PENALTY_S = 0.05
+_REPEAT_PENALTY_MAX_S = 2.0
 
 
 class HostLink(Listener, Protocol):
@@ -78,7 +83,10 @@ class Host:
         self._tasks: list[asyncio.Task[None]] = []
         self._journal = journal
         self.gate = GroupCommit(journal, incarnation, self, clock, settings.turns_per_commit_max)
-        self.executor = Executor(self.gate, clock, entropy, settings, lease.is_valid)
+        self._recall = Recall(journal, lambda actor: lease.is_valid() and self.owns(actor))
+        self.executor = Executor(
+            self.gate, clock, entropy, settings, lease.is_valid, self._unsound, self._recall
+        )
         self._loader = Loader(journal, settings, clock, self._recovered, self._load_failed)
         self._subscriptions = Subscriptions(journal, settings, self.executor.answer, clock.now_ms)
         self._reminders = Reminders(journal, settings, clock, self.owns, self._remind)
@@ -90,6 +98,7 @@ class Host:
         for work in (
             self.gate.run(),
             self._loader.run(),
+            self._recall.run(),
             self._outbox.run(),
             self._reminders.run(),
             self._lease.keep(),
@@ -156,8 +165,7 @@ class Host:
                 self._forget(activation)
                 continue
             activation.become(Phase.DRAINING)
-            snapshot = activation.snapshot() if activation.seq > activation.snapshot_seq else None
-            self.gate.add(Entry(activation, snapshot=snapshot))
+            self.gate.add(Entry(activation, snapshot=activation.snapshot()))
             draining.append(activation)
         while not self._stopped and any(a.phase is not Phase.GONE for a in draining):
             await asyncio.sleep(0.005)
@@ -198,7 +206,7 @@ class Host:
             return
         for message in messages:
             if type(message) is Detach:
-                self._subscriptions.detach(message.actor, link)
+                self._detach(message.actor, link)
             else:
                 self._accept(message, link)  # type: ignore[arg-type]
 
@@ -227,10 +235,36 @@ class Host:
     def _perform(
         self, activation: Activation[Any], request: Deliver | Attach, listener: Listener | None
     ) -> None:
+        if activation.is_new and not (isinstance(request, Deliver) and request.sender):
+            self._begin(activation)
         if type(request) is Deliver:
             self.executor.perform(activation, request, listener)
-        elif listener is not None:
-            self._subscriptions.attach(activation, request, listener)  # type: ignore[arg-type]
+        elif listener in self._links:  # else it hung up while the actor was loading
+            try:
+                self._subscriptions.attach(activation, request, listener)  # type: ignore[arg-type]
+            except Exception:
+                _log.exception("attach failed", extra={"actor": request.actor})
+                error = InternalError("the actor has no view of itself")
+                listener.send(Failure(request.ref, error.code, error.message, error.retryable))
+
+    def _begin(self, activation: Activation[Any]) -> None:
+        """Give a new actor its first turn, before the request that it was woken for."""
+        activation.is_new = False
+        genesis = activation.codec.behavior.genesis
+        if genesis is not None:
+            name, data = genesis
+            request = Deliver(0, activation.actor, GENESIS_ID, name, msgspec.Raw(encode(data)))
+            self.executor.perform(activation, request, None)
+
+    def _detach(self, actor: ActorId, link: HostLink) -> None:
+        self._subscriptions.detach(actor, link)
+        activation = self._activations.get(actor)
+        if activation is not None and activation.mailbox:
+            activation.mailbox = deque(
+                (request, listener)
+                for request, listener in activation.mailbox
+                if not (listener is link and type(request) is Attach)
+            )
 
     def _wait(
         self, activation: Activation[Any], request: Deliver | Attach, listener: Listener | None
@@ -243,27 +277,28 @@ class Host:
             listener.send(Failure(request.ref, "overloaded", "too many commands are waiting", True))
 
     def _remind(self, reminder: ReminderRecord) -> None:
-        command_id = f"{REMINDER_PREFIX}{reminder.name}/{reminder.due_ms}"
-        data = msgspec.Raw(reminder.data)
-        self._accept(Deliver(0, reminder.actor, command_id, reminder.command, data, reminder.actor), None)
+        self._accept(
+            Deliver(
+                0,
+                reminder.actor,
+                reminder_id(reminder),
+                reminder.command,
+                msgspec.Raw(reminder.data),
+                reminder.actor,
+            ),
+            None,
+        )
 
     # Into memory and out of it
 
     def _recovered(self, activation: Activation[Any], recovered: Recovered) -> None:
         activation.recover(recovered, self._settings.replies_kept_max)
         activation.become(Phase.ACTIVE)
-        genesis = activation.codec.behavior.genesis
-        if genesis is not None and activation.seq == 0:
-            name, data = genesis
-            self.executor.perform(
-                activation,
-                Deliver(0, activation.actor, GENESIS_ID, name, msgspec.Raw(encode(data))),
-                None,
-            )
         waiting, activation.mailbox = activation.mailbox, None
         for request, listener in waiting or ():
             self._accept(request, listener)
-        activation.known = None
+        if not activation.uncommitted:
+            activation.known = None
 
     def _load_failed(self, activation: Activation[Any]) -> None:
         activation.become(Phase.GONE)
@@ -282,8 +317,7 @@ class Host:
     def _passivate(self, activation: Activation[Any]) -> None:
         """Save what the journal would otherwise have to replay; leave when that is durable."""
         activation.become(Phase.PASSIVATING)
-        snapshot = activation.snapshot() if activation.seq > activation.snapshot_seq else None
-        self.gate.add(Entry(activation, snapshot=snapshot))
+        self.gate.add(Entry(activation, snapshot=activation.snapshot()))
 
     async def _sweep(self) -> None:
         """Passivate the idle, and the longest idle early when there are too many."""
@@ -324,6 +358,8 @@ class Host:
                 and activation.phase in (Phase.PASSIVATING, Phase.DRAINING)
             ):
                 self._forget(activation)
+            elif activation.reload_due and not activation.uncommitted:
+                self._mend(activation)
 
     def _let_out(self, entry: Entry) -> None:
         turn = entry.turn
@@ -353,27 +389,44 @@ class Host:
         again, in order. ``known`` are replies that the journal already holds."""
         if known:
             activation.known = (activation.known or {}) | known
+        if known:
+            # Each repeat of an old id costs a commit its first try; the one who sends many waits.
+            activation.repeats += 1
         again = deque((e.request, e.listener) for e in entries if e.request is not None)
         if activation.mailbox:
             again.extend(activation.mailbox)
         activation.mailbox = again
         self._reload(activation)
 
-    def refuse(self, activation: Activation[Any], entries: list[Entry], reason: str) -> None:
-        """The database forbids these turns: tell the callers, load the actor anew."""
-        _log.error("turns refused", extra={"actor": activation.actor, "reason": reason})
-        for entry in entries:
-            if entry.listener is not None and entry.request is not None:
-                entry.listener.send(
-                    Failure(entry.request.ref, "internal", "the turn was refused; nothing changed", False)
-                )
+    def refuse(self, activation: Activation[Any], entry: Entry, reason: str) -> None:
+        """The database forbids this turn: tell the caller, load the actor anew."""
+        _log.error("turn refused", extra={"actor": activation.actor, "reason": reason})
+        if entry.listener is not None and entry.request is not None:
+            error = InternalError("the turn was refused; nothing was changed")
+            entry.listener.send(Failure(entry.request.ref, error.code, error.message, error.retryable))
         self._reload(activation)
+
+    def _unsound(self, activation: Activation[Any]) -> None:
+        """A rule failed half way through its events, and the state is of no turn at all. What was
+        decided on it but is not being committed yet runs again on a state read from the journal."""
+        self.roll_back(activation, self.gate.withdraw(activation.actor), None)
 
     def _reload(self, activation: Activation[Any]) -> None:
         if activation.phase is Phase.DRAINING:
             self._forget(activation)
         elif activation.phase in (Phase.ACTIVE, Phase.PASSIVATING):
             activation.become(Phase.LOADING)
+            activation.reload_due = True
+        if activation.reload_due and not activation.uncommitted:
+            self._mend(activation)
+
+    def _mend(self, activation: Activation[Any]) -> None:
+        """Load what is durable; nothing of this actor is on its way to the journal any more."""
+        activation.reload_due = False
+        if activation.repeats > 1:
+            penalty_s = min(_REPEAT_PENALTY_S * 2 ** min(activation.repeats, 10), _REPEAT_PENALTY_MAX_S)
+            asyncio.get_running_loop().call_later(penalty_s, self._loader.want, activation)
+        else:
             self._loader.want(activation)
 
     def fenced(self) -> None:

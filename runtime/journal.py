@@ -36,13 +36,15 @@ class OutboxRecord(NamedTuple):
 
 
 class ReminderRecord(NamedTuple):
-    """A durable timer. ``due_ms`` is wall-clock time in ms since the epoch."""
+    """A durable timer. ``due_ms`` is wall-clock time in ms since the epoch, ``seq`` the turn that set
+    it: setting the same name again makes another reminder."""
 
     actor: ActorId
     name: str
     due_ms: int
     command: str
     data: bytes
+    seq: int
 
 
 ReminderKey = tuple[int, str, str]
@@ -66,7 +68,7 @@ class TurnRecord(msgspec.Struct, gc=False):
     push_seq: int
     """Number of the actor's outgoing events up to and including this turn's."""
     body: bytes
-    """MessagePack ``[events, reply, pushes]``; see ``runtime.turn``."""
+    """MessagePack ``[events, reply, pushes, reminders]``; see ``runtime.turn``."""
     transfers: Sequence[Transfer] = ()
     sends: Sequence[OutboxRecord] = ()
     reminders_set: Sequence[ReminderRecord] = ()
@@ -83,7 +85,7 @@ class SnapshotRecord(msgspec.Struct, gc=False):
     schema_version: int
     state: bytes
     replies: bytes
-    """The latest stored replies, encoded; see ``runtime.activation``."""
+    """The latest stored replies and the standing reminders, encoded; see ``runtime.activation``."""
 
 
 class CommitBatch(msgspec.Struct):

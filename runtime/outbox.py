@@ -2,7 +2,7 @@
 
 A send becomes visible here only after the turn that made it is durable. It is repeated under its
 own id until the receiver's answer is durable too, across crashes of either side; the receiver
-recognises repeats, so the effect happens once.
+recognises repeats, so the effect happens once. Sends from one actor to another arrive in order.
 """
 
 from __future__ import annotations
@@ -22,12 +22,23 @@ from runtime.stream import Failure, Result
 
 _log = logging.getLogger(__name__)
 
-
 _PAGE_RECORDS = 1000
+_RETRY_FIRST_S = 0.1
+_RETRY_MAX_S = 5.0
+
+NOT_FINAL = frozenset({"internal", "invalid_data", "unknown_command"})
+"""Codes that tell of a defect, not of a refusal: the send waits for the mended program."""
+
+_Lane = tuple[ActorId, ActorId]
 
 
 class Outbox:
-    """``owns`` tells which actors' sends this host is responsible for."""
+    """``owns`` tells which actors' sends this host is responsible for.
+
+    A lane holds the sends of one actor to another; only its first is under way. While there may
+    be sends in the table that are in no lane (shards were just taken, or there were too many),
+    new ones are held back behind a pass over the table, so that none overtakes an older one.
+    """
 
     def __init__(
         self,
@@ -42,23 +53,27 @@ class Outbox:
         self._gate = gate
         self._settings = settings
         self._owns = owns
-        self._in_flight: dict[str, OutboxRecord] = {}
-        self._waiting: deque[OutboxRecord] = deque()
+        self._lanes: dict[_Lane, deque[OutboxRecord]] = {}
+        self._queued: set[str] = set()
+        self._held: list[OutboxRecord] = []
+        self._recovering = True
+        self._missed = False
         self._poll = asyncio.Event()
-        self._after = ""
 
     def poll_soon(self) -> None:
         """Look for sends left behind by a previous owner of newly taken shards."""
+        self._recovering = True
         self._poll.set()
 
     def enqueue(self, sends: Iterable[OutboxRecord]) -> None:
         """Deliver sends that have just become durable."""
         for send in sends:
-            if len(self._in_flight) < self._settings.outbox_in_flight_max:
-                self._deliver(send)
-            elif len(self._waiting) < self._settings.outbox_in_flight_max:
-                self._waiting.append(send)
-            # Past both bounds it stays in the table, where the next poll finds it.
+            if not self._recovering:
+                self._add(send)
+            elif len(self._held) < self._settings.outbox_in_flight_max:
+                self._held.append(send)
+            else:
+                self._missed = True
 
     async def run(self) -> None:
         """Find undelivered sends in the journal, now and then, and at once when asked to."""
@@ -69,41 +84,71 @@ class Outbox:
             except TimeoutError:
                 pass
             self._poll.clear()
-            room = self._settings.outbox_in_flight_max - len(self._in_flight)
-            if room <= 0:
-                continue
             try:
-                records = await self._journal.unacknowledged(self._after, _PAGE_RECORDS)
-            except JournalError:
-                continue
-            # The table has everybody's sends: read it page by page, over and over.
-            self._after = records[-1].command_id if len(records) == _PAGE_RECORDS else ""
-            if self._after:
-                self._poll.set()
-            waiting = {send.command_id for send in self._waiting}
-            for send in records:
-                if len(self._in_flight) >= self._settings.outbox_in_flight_max:
-                    break
-                if send.command_id not in waiting and self._owns(send.sender):
-                    self._deliver(send)
+                await self._pass()
+            except JournalError as error:
+                _log.warning("outbox not read", extra={"reason": str(error)})
 
-    def _deliver(self, send: OutboxRecord) -> None:
-        if send.command_id in self._in_flight:
+    async def _pass(self) -> None:
+        """Read the whole table, everybody's sends, page by page, and take up our own."""
+        self._missed = False
+        after = ""
+        while True:
+            records = await self._journal.unacknowledged(after, _PAGE_RECORDS)
+            for send in records:
+                if self._owns(send.sender):
+                    self._add(send)
+            if len(records) < _PAGE_RECORDS:
+                break
+            after = records[-1].command_id
+        held, self._held = self._held, []
+        if not self._missed:
+            self._recovering = False
+            for send in held:
+                self._add(send)
+
+    def _add(self, send: OutboxRecord) -> None:
+        if send.command_id in self._queued:
             return
-        self._in_flight[send.command_id] = send
+        if len(self._queued) >= self._settings.outbox_in_flight_max:
+            # It stays in the table; nothing newer may pass until a later pass has taken it up.
+            self._recovering = self._missed = True
+            return
+        self._queued.add(send.command_id)
+        key = (send.sender, send.to)
+        lane = self._lanes.setdefault(key, deque())
+        lane.append(send)
+        if len(lane) == 1:
+            self._deliver(key, _RETRY_FIRST_S)
+
+    def _deliver(self, key: _Lane, retry_s: float) -> None:
+        """Send the first of a lane, and the next when that is settled."""
+        lane = self._lanes[key]
+        send = lane[0]
+        if not self._owns(send.sender):
+            self._queued.difference_update(waiting.command_id for waiting in lane)
+            del self._lanes[key]
+            return
 
         def answered(answer: Result | Failure) -> None:
-            self._in_flight.pop(send.command_id, None)
-            if type(answer) is Result:
-                self._gate.acknowledge(send.command_id)
-            elif isinstance(answer, Failure) and not answer.retryable:
+            if isinstance(answer, Failure):
+                if answer.retryable or answer.code in NOT_FINAL:
+                    asyncio.get_running_loop().call_later(
+                        retry_s, self._deliver, key, min(2 * retry_s, _RETRY_MAX_S)
+                    )
+                    return
                 _log.error(
                     "durable send refused",
                     extra={"send": send.command_id, "to": send.to, "reason": answer.message},
                 )
                 self._gate.refuse_send(send.command_id, f"{answer.code}: {answer.message}")
-            # A retryable failure leaves the send in the table; the next poll tries it again.
-            if self._waiting:
-                self._deliver(self._waiting.popleft())
+            else:
+                self._gate.acknowledge(send.command_id)
+            lane.popleft()
+            self._queued.discard(send.command_id)
+            if lane:
+                self._deliver(key, _RETRY_FIRST_S)
+            else:
+                del self._lanes[key]
 
         self._router.submit(send.to, send.command_id, send.name, send.data, answered, sender=send.sender)

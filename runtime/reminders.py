@@ -1,7 +1,8 @@
 """Durable timers: commands that an actor set for itself, delivered when they are due.
 
-The table is the truth; this polls it a little ahead of time. A reminder is deleted by the turn it
-causes, so it fires at least once, and by its command id has effect exactly once.
+The table is an index of what stands; this polls it a little ahead of time. Whether a reminder still
+stands when it fires, its actor knows. It is deleted by the turn it causes, so it fires at least
+once, and by its command id has effect exactly once.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Reminders:
                 self._arm(reminder, now_ms)
 
     def _arm(self, reminder: ReminderRecord, now_ms: int) -> None:
-        key = (reminder.actor, reminder.name, reminder.due_ms)
+        key = (reminder.actor, reminder.name, reminder.seq)
         if key in self._armed or not self._owns(reminder.actor):
             return
 

@@ -49,6 +49,11 @@ class CoordinatorSettings:
     reconcile_interval_s: float = 0.5
     lease_grace_s: float = 0.5
     """How long past the end of its lease a silent host is left alone: clocks tick differently."""
+    patience_s: float = 4.0
+    """How long after it could not read the membership, or began, the coordinator leaves silent hosts
+    alone: they may have been unable to renew for the same reason. More than a lease and its grace."""
+    slow_round_s: float = 2.5
+    """A round that took longer counts as one that could not read the membership."""
     release_deadline_s: float = 10.0
     moves_per_round_max: int = 16
     """Shards moved in one round of balancing, so that a move never stalls many players at once."""

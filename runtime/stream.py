@@ -17,6 +17,11 @@ from runtime.identity import ActorId
 from runtime.journal import Incarnation, PushRecord
 
 FRAME_BYTES_MAX = 32 * 1024 * 1024
+FRAME_BYTES_AIM = 1024 * 1024
+"""A longer frame is divided, as far as it has messages."""
+GREETING_BYTES_MAX = 1024
+"""Length of a frame from a peer that has not proved anything yet."""
+NONCE_BYTES = 16
 _HEADER_BYTES = 4
 
 
@@ -25,9 +30,10 @@ class Message(msgspec.Struct, array_like=True, gc=False):
 
 
 class Hello(Message, tag=0):
-    """First message of the router. ``proof`` is HMAC-SHA256(cluster secret, router name)."""
+    """First message of the router, in answer to the challenge. See ``router_proof``."""
 
     router: str
+    nonce: bytes
     proof: bytes
 
 
@@ -54,10 +60,17 @@ class Detach(Message, tag=3):
     actor: ActorId
 
 
+class Challenge(Message, tag=9):
+    """First message of the host: a number used once, so that no hello can be used twice."""
+
+    nonce: bytes
+
+
 class Welcome(Message, tag=10):
-    """First message of the host."""
+    """The host's answer to a hello. See ``host_proof``."""
 
     incarnation: Incarnation
+    proof: bytes
 
 
 class Result(Message, tag=11):
@@ -109,7 +122,7 @@ class Lost(Message, tag=16):
 
 
 ToHost = Union[Hello, Deliver, Attach, Detach]
-ToRouter = Union[Welcome, Result, Failure, Misrouted, Pushed, Attached, Lost]
+ToRouter = Union[Challenge, Welcome, Result, Failure, Misrouted, Pushed, Attached, Lost]
 
 _encoder = msgspec.msgpack.Encoder()
 _decode_to_host = msgspec.msgpack.Decoder(list[ToHost]).decode
@@ -128,17 +141,27 @@ def frame(messages: Sequence[Message]) -> bytearray:
     return buffer
 
 
+def frames(messages: Sequence[Message]) -> list[bytearray]:
+    """Encode messages as one frame, or as several when one would be long."""
+    whole = frame(messages)
+    if len(whole) <= FRAME_BYTES_AIM or len(messages) == 1:
+        return [whole]
+    middle = len(messages) // 2
+    return frames(messages[:middle]) + frames(messages[middle:])
+
+
 class FrameReader:
     """Cuts a byte stream into frames. Feed it whatever arrived."""
 
-    def __init__(self) -> None:
+    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+        self.frame_bytes_max = frame_bytes_max
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads that are complete now.
 
         Raises:
-            StreamError: a frame is longer than ``FRAME_BYTES_MAX``.
+            StreamError: a frame is longer than ``frame_bytes_max``.
         """
         buffer = self._buffer
         buffer += data
@@ -147,8 +170,8 @@ class FrameReader:
         available = len(buffer)
         while available - start >= _HEADER_BYTES:
             length = int.from_bytes(buffer[start : start + _HEADER_BYTES], "big")
-            if length > FRAME_BYTES_MAX:
-                raise StreamError(f"frame of {length} bytes; at most {FRAME_BYTES_MAX} are allowed")
+            if length > self.frame_bytes_max:
+                raise StreamError(f"frame of {length} bytes; at most {self.frame_bytes_max} are allowed")
             end = start + _HEADER_BYTES + length
             if end > available:
                 break
@@ -173,10 +196,16 @@ def decode_to_router(payload: bytes) -> list[ToRouter]:
         raise StreamError(str(error)) from None
 
 
-def proof_of(secret: bytes, router: str) -> bytes:
-    """What a router shows to be let in."""
-    return hmac.digest(secret, router.encode(), "sha256")
+def router_proof(secret: bytes, challenge: Challenge, nonce: bytes, router: str) -> bytes:
+    """What a router shows to be let in: HMAC-SHA256 over both nonces and its name."""
+    return hmac.digest(secret, b"router" + challenge.nonce + nonce + router.encode(), "sha256")
 
 
-def is_proven(secret: bytes, hello: Hello) -> bool:
-    return hmac.compare_digest(proof_of(secret, hello.router), hello.proof)
+def host_proof(secret: bytes, challenge: Challenge, nonce: bytes, incarnation: Incarnation) -> bytes:
+    """What a host shows to be believed: HMAC-SHA256 over both nonces and its incarnation."""
+    return hmac.digest(secret, b"host" + challenge.nonce + nonce + str(incarnation).encode(), "sha256")
+
+
+def is_equal(proof: bytes, expected: bytes) -> bool:
+    """Whether a proof holds, in a time that does not tell how much of it does."""
+    return hmac.compare_digest(proof, expected)

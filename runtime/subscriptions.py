@@ -6,6 +6,7 @@ A listener is one stream to one router, however many sockets hang on the router'
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from runtime.lifecycle import Phase
 from runtime.settings import HostSettings
 from runtime.stream import Attach, Attached, Failure, Lost, Message
 from runtime.turn import encode, pushed_by
+
+_log = logging.getLogger(__name__)
 
 
 class Subscriptions:
@@ -86,6 +89,10 @@ class Subscriptions:
                 missed = await self._journal.history(request.actor, after, self._settings.backfill_turns_max)
         except JournalError as error:
             self._answer(activation, listener, Failure(request.ref, "unavailable", str(error), True), request)
+            return
+        except Exception:
+            _log.exception("backfill failed", extra={"actor": request.actor})
+            listener.send(Failure(request.ref, "internal", "the missed events cannot be read", False))
             return
         if missed is None:
             if activation.phase is Phase.ACTIVE:

@@ -1,4 +1,4 @@
-"""The body of a journal row: ``[events, reply, pushes]`` in MessagePack.
+"""The body of a journal row: ``[events, reply, pushes, reminders]`` in MessagePack.
 
 Written once by the host that ran the turn; read on replay (events), on a repeated command id
 (reply), on resume (pushes) and by the event relay (events).
@@ -22,25 +22,28 @@ class TurnBody(NamedTuple):
     events: msgspec.Raw
     reply: msgspec.Raw
     pushes: list[PushRecord]
+    reminders: list[tuple[str, int | None]]
+    """``(name, due_ms)`` of those set, ``(name, None)`` of those gone."""
 
 
 encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(TurnBody).decode
 
 
-_ARRAY_OF_THREE = b"\x93"
+_ARRAY_OF_FOUR = b"\x94"
 
 
 def encode_body(
     events: Sequence[msgspec.Struct],
     reply: msgspec.Struct | Mapping[str, Any],
     pushes: Sequence[Push],
+    reminders: Sequence[tuple[str, int | None]],
 ) -> tuple[bytes, bytes, bytes | None]:
     """``(body, reply, pushes)``: the row's body, and the parts of it that leave the house, encoded
     once. ``pushes`` reads as a list of ``PushRecord``; None when there are none."""
     reply_bytes = encode(reply)
     push_bytes = encode(pushes)
-    body = b"".join((_ARRAY_OF_THREE, encode(events), reply_bytes, push_bytes))
+    body = b"".join((_ARRAY_OF_FOUR, encode(events), reply_bytes, push_bytes, encode(reminders)))
     return body, reply_bytes, push_bytes if pushes else None
 
 

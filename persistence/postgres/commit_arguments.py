@@ -82,4 +82,4 @@ def _reminders(turns: Sequence[TurnRecord]) -> list[Sequence[Any] | None]:
             last[turn.actor, name] = None
     standing = [reminder for key in sorted(last) if (reminder := last[key]) is not None]
     gone = [key for key in sorted(last) if last[key] is None]
-    return [*_columns(standing, 5), *_columns(gone, 2)]
+    return [*_columns(standing, 6), *_columns(gone, 2)]

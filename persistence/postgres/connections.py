@@ -52,8 +52,8 @@ class Connections:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         """``timeout_s`` bounds an operation with all its attempts, ``attempt_timeout_s`` (by default
-        as much) each attempt with the wait for a connection. ``name`` is for ``pg_stat_activity``, ``settings`` are the
-        server's for these connections."""
+        as much) each attempt with the wait for a connection. ``name`` is for ``pg_stat_activity``;
+        ``settings`` are the server's, for these connections."""
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._attempt_timeout_s = min(attempt_timeout_s or timeout_s, timeout_s)

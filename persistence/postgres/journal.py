@@ -25,7 +25,7 @@ from runtime.journal import (
 )
 
 FENCED = "ZF001"
-_COMMIT = f"SELECT commit_turns({', '.join(f'${number + 1}' for number in range(37))})"
+_COMMIT = f"SELECT commit_turns({', '.join(f'${number + 1}' for number in range(38))})"
 _TURN = "j.actor, j.seq, j.command_id, j.fingerprint, j.recorded_ms, j.push_seq, j.incarnation, j.body"
 _LOAD_ACTORS_PER_QUERY = 2000
 _HISTORY_FIRST_PAGE_TURNS = 32
@@ -184,7 +184,7 @@ class PostgresJournal:
 
     async def reminders_due(self, before_ms: int, after: ReminderKey, limit: int) -> list[ReminderRecord]:
         rows = await self._fetch(
-            "SELECT actor, name, due_ms, command, data FROM reminders"
+            "SELECT actor, name, due_ms, command, data, seq FROM reminders"
             " WHERE due_ms <= $1 AND (due_ms, actor, name) > ($2, $3, $4)"
             " ORDER BY due_ms, actor, name LIMIT $5",
             before_ms,

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+from runtime.clock import SystemClock
 from runtime.cluster.fleet import RayFleet
 from runtime.cluster.wiring import Wiring
 from runtime.coordination import Coordinator as CoreCoordinator
@@ -26,7 +27,9 @@ class Coordinator:
             for shard in packed_shards(behavior.kind, behavior.placement)
         ]
         self._fleet = RayFleet(wiring, self._poke)
-        self._core = CoreCoordinator(membership, self._fleet, packed, wiring.coordinator_settings)
+        self._core = CoreCoordinator(
+            membership, self._fleet, packed, wiring.coordinator_settings, SystemClock()
+        )
         self._running = asyncio.create_task(self._core.run())
 
     def __repr__(self) -> str:

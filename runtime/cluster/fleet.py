@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import ActorDiedError, RayError
 
 from runtime.cluster.gateway_actor import Gateway
 from runtime.cluster.host_actor import SessionHost
@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 _CALL_DEADLINE_S = 2.0
 _DRAIN_DEADLINE_S = 15.0
+
+_Observe = Callable[[str, Any], Awaitable[None]]
 
 
 def actor_options(name: str) -> dict[str, Any]:
@@ -60,28 +62,29 @@ class RayFleet:
         self._gateways: dict[str, Any] = {}
         self._watched: set[tuple[str, Incarnation]] = set()
         self._dead: set[tuple[str, Incarnation]] = set()
-        self._introductions: dict[str, asyncio.Task[None]] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._endings: dict[str, asyncio.Task[None]] = {}
+        """Gateways on their way out, which may take them a while."""
 
     async def ensure(self, names: Sequence[str]) -> None:
         for name in names:
             if name not in self._hosts:
-                actor = ray.remote(SessionHost).options(**actor_options(name))
-                self._hosts[name] = actor.remote(name, self._wiring)
-            if name not in self._introductions:
-                self._introductions[name] = asyncio.create_task(self._introduce(name))
+                self._hosts[name] = self._created(SessionHost, name)
+            self._watch(name, self._hosts, self._observe_host)
 
     async def ensure_gateways(self, names: Sequence[str]) -> None:
         for name in names:
+            if name in self._endings:
+                continue
             if name not in self._gateways:
-                actor = ray.remote(Gateway).options(**actor_options(name))
-                self._gateways[name] = actor.remote(name, self._wiring)
+                self._gateways[name] = self._created(Gateway, name)
+            self._watch(name, self._gateways, self._observe_gateway)
         for name in [name for name in self._gateways if name not in names]:
-            await self._end(self._gateways.pop(name))
+            self._unwatch(name)
+            self._endings[name] = asyncio.create_task(self._end_gateway(name, self._gateways.pop(name)))
 
     async def retire(self, name: str) -> None:
-        introduction = self._introductions.pop(name, None)
-        if introduction is not None:
-            introduction.cancel()
+        self._unwatch(name)
         handle = self._hosts.pop(name, None) or self._found(name)
         if handle is not None:
             ray.kill(handle)
@@ -97,11 +100,12 @@ class RayFleet:
 
     async def drain(self) -> None:
         """End everything in order: clients first, so that nothing is asked of leaving hosts."""
-        for task in self._introductions.values():
-            task.cancel()
-        for actors in (self._gateways, self._hosts):
-            await asyncio.gather(*(self._end(handle) for handle in actors.values()))
-            actors.clear()
+        for name in list(self._watches):
+            self._unwatch(name)
+        await self.ensure_gateways([])
+        await asyncio.gather(*self._endings.values())
+        await asyncio.gather(*(self._end(handle) for handle in self._hosts.values()))
+        self._hosts.clear()
 
     async def statuses(self) -> list[dict[str, Any]]:
         """What each process says of itself; those that do not answer are left out."""
@@ -129,6 +133,9 @@ class RayFleet:
         async with asyncio.timeout(deadline_s):
             await getattr(handle, method).remote(*arguments)
 
+    def _created(self, actor: type, name: str) -> Any:
+        return ray.remote(actor).options(**actor_options(name)).remote(name, self._wiring)
+
     def _found(self, name: str) -> Any:
         try:
             return ray.get_actor(name, NAMESPACE)
@@ -142,32 +149,60 @@ class RayFleet:
         with contextlib.suppress(RayError):
             ray.kill(handle)
 
-    async def _introduce(self, name: str) -> None:
-        """Know each life of a host by its process, and notice at once when that ends."""
-        while True:
-            handle = self._hosts.get(name)
-            if handle is None:
-                return
+    async def _end_gateway(self, name: str, handle: Any) -> None:
+        try:
+            await self._end(handle)
+        finally:
+            del self._endings[name]
+            self._on_change()
+
+    def _watch(self, name: str, handles: dict[str, Any], observe: _Observe) -> None:
+        if name not in self._watches:
+            self._watches[name] = asyncio.create_task(self._keep_watch(name, handles, observe))
+
+    def _unwatch(self, name: str) -> None:
+        watch = self._watches.pop(name, None)
+        if watch is not None:
+            watch.cancel()
+
+    async def _keep_watch(self, name: str, handles: dict[str, Any], observe: _Observe) -> None:
+        """Observe one life after another. Ray restarts a process that died, but not one whose
+        constructor failed: then forget the handle, so that ``ensure`` starts afresh."""
+        while name in handles:
             try:
-                incarnation, node, pid = await handle.identity.remote()
-            except RayError:
-                await asyncio.sleep(0.1)
-                continue
-            if (name, incarnation) not in self._watched:
-                self._watched.add((name, incarnation))
-                self._on_change()
-            try:
-                if node == local_node_id():
-                    await _process_end(pid)
-                    # The kernel says so: no lease needs to run out first.
-                    self._dead.add((name, incarnation))
-                    _log.warning("host died", extra={"host": name, "incarnation": incarnation})
-                    self._on_change()
-                else:
-                    await handle.lifetime.remote()
+                await observe(name, handles[name])
+            except ActorDiedError as error:
+                _log.error("process did not start", extra={"process": name, "reason": str(error)})
+                # It may fail again at once, for as long as it takes.
+                await asyncio.sleep(self._wiring.coordinator_settings.reconcile_interval_s)
+                del handles[name]
+                break
             except (RayError, OSError):
-                self._on_change()
+                pass
             await asyncio.sleep(0.1)
+        del self._watches[name]
+        self._on_change()
+
+    async def _observe_gateway(self, name: str, handle: Any) -> None:
+        await handle.status.remote()
+        await asyncio.sleep(self._wiring.coordinator_settings.reconcile_interval_s)
+
+    async def _observe_host(self, name: str, handle: Any) -> None:
+        """Know a life of a host by its process, and notice at once when that ends."""
+        incarnation, node, pid = await handle.identity.remote()
+        if (name, incarnation) not in self._watched:
+            self._watched.add((name, incarnation))
+            self._on_change()
+        try:
+            if node == local_node_id():
+                await _process_end(pid)
+                # The kernel says so: no lease needs to run out first.
+                self._dead.add((name, incarnation))
+                _log.warning("host died", extra={"host": name, "incarnation": incarnation})
+            else:
+                await handle.lifetime.remote()
+        finally:
+            self._on_change()
 
 
 async def _process_end(pid: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,11 @@ from typing import Any
 from runtime.host import Host
 from runtime.journal import Incarnation
 from runtime.stream import (
+    FRAME_BYTES_MAX,
+    GREETING_BYTES_MAX,
+    NONCE_BYTES,
     Attach,
+    Challenge,
     Deliver,
     Detach,
     FrameReader,
@@ -27,9 +32,10 @@ from runtime.stream import (
     Welcome,
     decode_to_host,
     decode_to_router,
-    frame,
-    is_proven,
-    proof_of,
+    frames,
+    host_proof,
+    is_equal,
+    router_proof,
 )
 
 _log = logging.getLogger(__name__)
@@ -44,7 +50,7 @@ class _Stream(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._reader = FrameReader()
+        self._reader = FrameReader(GREETING_BYTES_MAX)
         self._queue: list[Message] = []
         self._scheduled = False
         self.transport: asyncio.Transport | None = None
@@ -67,7 +73,8 @@ class _Stream(asyncio.Protocol):
         queue, self._queue = self._queue, []
         if transport is None or transport.is_closing() or not queue:
             return
-        transport.write(frame(queue))
+        for part in frames(queue):
+            transport.write(part)
         if transport.get_write_buffer_size() > SEND_BUFFER_BYTES_MAX:
             _log.warning("stream closed: the peer does not read")
             transport.abort()
@@ -95,29 +102,40 @@ class _HostEnd(_Stream):
         super().__init__()
         self._host = host
         self._secret = secret
+        self._challenge = Challenge(os.urandom(NONCE_BYTES))
         self._is_open = False
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._deadline = self._loop.call_later(HELLO_DEADLINE_S, self.close)
+        self.send(self._challenge)
 
     def frame_received(self, payload: bytes) -> None:
         messages: Sequence[Any] = decode_to_host(payload)
         if not self._is_open:
-            hello = messages[0] if messages else None
-            if not isinstance(hello, Hello) or not is_proven(self._secret, hello):
-                raise StreamError("the router did not prove that it belongs to the cluster")
-            if self._deadline is not None:
-                self._deadline.cancel()
-            self._is_open = True
-            self.send(Welcome(self._host.incarnation))
-            self._host.connected(self)
-            messages = messages[1:]
-        if any(isinstance(message, Hello) for message in messages):
+            self._greet(messages)
+        elif any(type(message) is Hello for message in messages):
             raise StreamError("a second hello")
-        work: Sequence[Deliver | Attach | Detach] = messages
-        self._host.receive(self, work)
+        else:
+            work: Sequence[Deliver | Attach | Detach] = messages
+            self._host.receive(self, work)
+
+    def _greet(self, messages: Sequence[Any]) -> None:
+        if len(messages) != 1 or not isinstance(messages[0], Hello):
+            raise StreamError("a router begins with a hello, alone")
+        hello = messages[0]
+        expected = router_proof(self._secret, self._challenge, hello.nonce, hello.router)
+        if len(hello.nonce) != NONCE_BYTES or not is_equal(hello.proof, expected):
+            raise StreamError("the router did not prove that it belongs to the cluster")
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._is_open = True
+        self._reader.frame_bytes_max = FRAME_BYTES_MAX
+        incarnation = self._host.incarnation
+        proof = host_proof(self._secret, self._challenge, hello.nonce, incarnation)
+        self.send(Welcome(incarnation, proof))
+        self._host.connected(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:
@@ -150,33 +168,52 @@ async def serve(host: Host, listener: socket.socket, secret: bytes) -> asyncio.S
 
 
 class _RouterEnd(_Stream):
+    """A router's end: proves itself, and has the host prove that it is the one it looked for."""
+
     def __init__(
         self,
+        name: str,
+        secret: bytes,
         incarnation: Incarnation,
         on_messages: Callable[[Sequence[ToRouter]], None],
         on_closed: Callable[[], None],
     ) -> None:
         super().__init__()
+        self._name = name
+        self._secret = secret
         self._incarnation = incarnation
         self._on_messages = on_messages
         self._on_closed = on_closed
+        self._nonce = os.urandom(NONCE_BYTES)
+        self._challenge: Challenge | None = None
         self.welcomed: asyncio.Future[None] = self._loop.create_future()
 
     def frame_received(self, payload: bytes) -> None:
         messages = decode_to_router(payload)
-        if not self.welcomed.done():
-            welcome = messages[0] if messages else None
-            if not isinstance(welcome, Welcome) or welcome.incarnation != self._incarnation:
-                raise StreamError("another incarnation answered")
-            self.welcomed.set_result(None)
-            messages = messages[1:]
-        if messages:
+        if self.welcomed.done():
             self._on_messages(messages)
+            return
+        for position, message in enumerate(messages):
+            if isinstance(message, Challenge) and self._challenge is None:
+                self._challenge = message
+                proof = router_proof(self._secret, message, self._nonce, self._name)
+                self.send(Hello(self._name, self._nonce, proof))
+            elif isinstance(message, Welcome) and self._challenge is not None:
+                expected = host_proof(self._secret, self._challenge, self._nonce, self._incarnation)
+                if not is_equal(message.proof, expected):
+                    raise StreamError("another host or incarnation answered")
+                self._reader.frame_bytes_max = FRAME_BYTES_MAX
+                self.welcomed.set_result(None)
+                if messages[position + 1 :]:
+                    self._on_messages(messages[position + 1 :])
+                return
+            else:
+                raise StreamError("the host did not greet")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.welcomed.done():
             self.welcomed.set_exception(ConnectionError("the host hung up"))
-        else:
+        elif not self.welcomed.cancelled():
             self._on_closed()
 
 
@@ -198,7 +235,7 @@ class SocketDialer:
         scheme, _, rest = address.partition(":")
 
         def end() -> _RouterEnd:
-            return _RouterEnd(incarnation, on_messages, on_closed)
+            return _RouterEnd(self._name, self._secret, incarnation, on_messages, on_closed)
 
         async with asyncio.timeout(HELLO_DEADLINE_S):
             if scheme == "unix":
@@ -207,7 +244,6 @@ class SocketDialer:
                 name, _, port = rest.rpartition(":")
                 _, stream = await loop.create_connection(end, name, int(port))
             try:
-                stream.send(Hello(self._name, proof_of(self._secret, self._name)))
                 await stream.welcomed
             except BaseException:
                 stream.close()

@@ -42,7 +42,7 @@ def turn(
     reminders_set: Sequence[ReminderRecord] = (),
     reminders_cleared: Sequence[str] = (),
 ) -> TurnRecord:
-    body, _, _ = encode_body([], {"seq": seq}, [Push("user_action", {})] * pushes)
+    body, _, _ = encode_body([], {"seq": seq}, [Push("user_action", {})] * pushes, [])
     return TurnRecord(
         actor=actor,
         seq=seq,
@@ -77,7 +77,7 @@ def send(command_id: str, sender: ActorId = ANN, to: ActorId = TABLE) -> OutboxR
 
 
 def reminder(actor: ActorId, name: str, due_ms: int, data: bytes = b"\x80") -> ReminderRecord:
-    return ReminderRecord(actor, name, due_ms, "wake_up", data)
+    return ReminderRecord(actor, name, due_ms, "wake_up", data, due_ms)
 
 
 def welcome(key: str, amount: int = 1000) -> Transfer:

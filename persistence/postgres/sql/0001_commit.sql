@@ -45,6 +45,7 @@ CREATE FUNCTION commit_turns(
     r_due_ms          bigint[],
     r_commands        text[],
     r_data            bytea[],
+    r_seqs            bigint[],
     r_cleared_actors  text[],
     r_cleared_names   text[]
 ) RETURNS void
@@ -131,10 +132,10 @@ BEGIN
         WHERE r.actor = gone.actor AND r.name = gone.name;
     END IF;
     IF cardinality(r_actors) > 0 THEN
-        INSERT INTO reminders (actor, name, due_ms, command, data)
-        SELECT * FROM unnest(r_actors, r_names, r_due_ms, r_commands, r_data)
+        INSERT INTO reminders (actor, name, due_ms, command, data, seq)
+        SELECT * FROM unnest(r_actors, r_names, r_due_ms, r_commands, r_data, r_seqs)
         ON CONFLICT (actor, name) DO UPDATE
-        SET due_ms = excluded.due_ms, command = excluded.command, data = excluded.data;
+        SET due_ms = excluded.due_ms, command = excluded.command, data = excluded.data, seq = excluded.seq;
     END IF;
 END
 $$;

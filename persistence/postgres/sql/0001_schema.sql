@@ -112,6 +112,7 @@ CREATE TABLE reminders (
     due_ms  bigint NOT NULL,
     command text NOT NULL,
     data    bytea NOT NULL,
+    seq     bigint NOT NULL,
     PRIMARY KEY (actor, name)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 2000);
 CREATE INDEX reminders_due ON reminders (due_ms, actor, name);

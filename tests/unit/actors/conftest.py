@@ -13,7 +13,7 @@ import pytest
 from actors.catalogue import behaviors
 from runtime.behavior import Behavior, Context, Decision, Send
 from runtime.errors import Rejected
-from runtime.identity import actor_id
+from runtime.identity import ActorId, actor_id
 from runtime.turn import decode_body, encode_body
 
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -28,6 +28,7 @@ class Player:
         now_ms: int = START_MS,
         behavior: Behavior[Any] | None = None,
         ledger: Counter[str] | None = None,
+        signed_in: bool = True,
     ) -> None:
         self.behavior = behavior or behaviors()["session"]
         self.ledger = Counter[str]() if ledger is None else ledger
@@ -38,20 +39,28 @@ class Player:
         self.journal: list[bytes] = []
         self.turns = 0
         self._drawn = 0
+        if signed_in:
+            self.opened = self.sign_in()
+
+    def sign_in(self) -> Decision:
+        """The first turn, as a client's first request brings it about."""
         assert self.behavior.genesis is not None
+        assert self.behavior.is_new(self.state)
         name, data = self.behavior.genesis
-        self.opened = self.give(name, **msgspec.to_builtins(data))
+        return self.give(name, **msgspec.to_builtins(data))
 
     def entropy(self, size: int) -> bytes:
         self._drawn += 1
         return hashlib.shake_256(f"{self.user_id} {self._drawn}".encode()).digest(size)
 
-    def give(self, name: str, **data: Any) -> Decision:
-        """One turn. Raises ``Rejected``, or ``msgspec.ValidationError`` when the data is refused."""
+    def give(self, name: str, /, sender: ActorId | None = None, **data: Any) -> Decision:
+        """One turn; ``sender`` is whose durable send it is.
+
+        Raises ``Rejected``, or ``msgspec.ValidationError`` when the data is refused."""
         spec = self.behavior.commands[name]
         command = msgspec.msgpack.decode(msgspec.msgpack.encode(data), type=spec.data)
         self.turns += 1
-        context = Context(self.actor, f"command-{self.turns}", self.now_ms, self.entropy)
+        context = Context(self.actor, f"command-{self.turns}", self.now_ms, self.entropy, sender)
         before = self.snapshot()
         try:
             decision = self.behavior.decide(self.state, command, context)
@@ -65,7 +74,7 @@ class Player:
         assert isinstance(decision.reply, spec.result)
         for push in decision.pushes:
             assert isinstance(push.data, self.behavior.pushes[push.type].data)
-        body, reply, _ = encode_body(decision.events, decision.reply, decision.pushes)
+        body, reply, _ = encode_body(decision.events, decision.reply, decision.pushes, [])
         assert msgspec.msgpack.decode(reply, type=spec.result) == decision.reply
         self.journal.append(bytes(decode_body(body).events))
         self.apply(self.state, self.journal[-1])
@@ -79,9 +88,9 @@ class Player:
         assert sum(self.ledger.values()) == 0
         return decision
 
-    def receive(self, send: Send) -> Decision:
+    def receive(self, send: Send, sender: Player) -> Decision:
         assert send.to == self.actor
-        return self.give(send.name, **msgspec.to_builtins(send.data))
+        return self.give(send.name, sender=sender.actor, **msgspec.to_builtins(send.data))
 
     def apply(self, state: Any, events: bytes) -> None:
         for event in msgspec.msgpack.decode(events, type=list[self.behavior.events]):

@@ -74,6 +74,9 @@ class Purse(Behavior[PurseState]):
     state_type = PurseState
     events = Changed | Rang | AlarmSet
 
+    unlucky: frozenset[int] = frozenset()
+    """Balances at which applying an event fails."""
+
     def __init__(self, **attributes: Any) -> None:
         for name, value in attributes.items():
             setattr(self, name, value)
@@ -138,6 +141,9 @@ class Purse(Behavior[PurseState]):
 
     def evolve(self, state: PurseState, event: Any) -> None:
         match event:
+            case Changed(gold) if gold in self.unlucky:
+                state.gold = -gold
+                raise RuntimeError("a defect in a rule, half way through")
             case Changed(gold):
                 state.gold = gold
             case Rang():

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import CommitUnknown
-from runtime.identity import Dedicated, Packed
+from runtime.errors import CommitUnknown, JournalError
+from runtime.identity import ActorId, Dedicated, Packed
+from runtime.journal import FIRST_REMINDER
 from runtime.stream import Attached, Failure
 from tests.unit.runtime.purse import Purse
 from tests.unit.runtime.world import World
@@ -324,3 +325,180 @@ async def test_a_full_mailbox_says_so_at_once() -> None:
         assert {answer.code for answer in refused} == {"overloaded"}
         assert all(answer.retryable for answer in refused)
         assert _gold(await world.ask("ann", "r", "read")) == 50 - len(refused)
+
+
+async def test_a_rule_that_fails_half_way_leaves_no_trace() -> None:
+    async with World(Purse(unlucky=frozenset({7}))) as world:
+        answers = await asyncio.gather(
+            world.ask("ann", "1", "add", amount=5),
+            world.ask("ann", "2", "add", amount=2),
+            world.ask("ann", "3", "add", amount=1),
+        )
+        assert _gold(answers[0]) == 5
+        assert isinstance(answers[1], Failure)
+        assert answers[1].code == "internal"
+        assert _gold(answers[2]) == 6
+        assert _gold(await world.ask("ann", "4", "read")) == 6
+        assert [turn.seq for turn in await world.turns("ann")] == [1, 2]
+
+
+async def test_only_the_defective_turn_is_refused() -> None:
+    async with World(Purse()) as world:
+        answers = await asyncio.gather(
+            world.ask("ann", "1", "add", amount=5),
+            world.ask("ann", "overdraw", "overdraw", amount=50),
+            world.ask("ann", "2", "add", amount=1),
+            world.ask("ann", "3", "add", amount=1),
+        )
+        assert _gold(answers[0]) == 5
+        assert isinstance(answers[1], Failure)
+        assert [_gold(answer) for answer in answers[2:]] == [6, 7]
+        world.audit()
+
+
+async def test_a_moved_reminder_rings_at_its_new_time_only() -> None:
+    async with World(Purse()) as world:
+        now = world.clock.now_ms()
+        await world.ask("ann", "1", "alarm", due_ms=now + 200)
+        await asyncio.sleep(0.12)
+        await world.ask("ann", "2", "alarm", due_ms=now + 700)
+        await world.ask("ben", "1", "alarm", due_ms=now + 200)
+        await world.ask("ben", "2", "alarm", due_ms=None)
+        await asyncio.sleep(0.25)
+        rings = [await world.ask(key, "r1", "read") for key in ("ann", "ben")]
+        assert [ring["rings"] for ring in rings if isinstance(ring, dict)] == [0, 0]
+        await asyncio.sleep(0.6)
+        rings = [await world.ask(key, "r2", "read") for key in ("ann", "ben")]
+        assert [ring["rings"] for ring in rings if isinstance(ring, dict)] == [1, 0]
+
+
+async def test_a_reminder_set_again_for_the_same_time_rings_again() -> None:
+    async with World(Purse()) as world:
+        due = world.clock.now_ms()
+        for number in range(3):
+            await world.ask("ann", f"c{number}", "alarm", due_ms=due)
+            await asyncio.sleep(0.2)
+        answer = await world.ask("ann", "r", "read")
+        assert isinstance(answer, dict)
+        assert answer["rings"] == 3
+        assert not await world.memory.reminders_due(due + 10_000, FIRST_REMINDER, 10)
+
+
+async def test_a_client_cannot_take_a_sends_id_in_advance() -> None:
+    async with World(Purse()) as world:
+        await world.ask("ann", "1", "add", amount=5)
+        for squatted in ("purse/ann:2:0", "purse/ann:000000000002:000"):
+            await world.ask("ben", squatted, "add", amount=1)
+        await world.ask("ann", "2", "pay", to="ben", amount=5)
+        async with asyncio.timeout(5):
+            while await world.memory.unacknowledged("", 10):
+                await asyncio.sleep(0.02)
+        assert not world.memory.refused
+        assert _gold(await world.ask("ben", "r", "read")) == 7
+
+
+async def test_payments_between_two_arrive_in_order() -> None:
+    async with World(Purse(), outbox_in_flight_max=3) as world:
+        await world.ask("ann", "seed", "add", amount=100)
+        await asyncio.gather(*(world.ask("ann", f"p{n}", "pay", to="ben", amount=1) for n in range(30)))
+        async with asyncio.timeout(10):
+            while await world.memory.unacknowledged("", 100):
+                await asyncio.sleep(0.02)
+        received = [turn.command_id for turn in await world.turns("ben")]
+        assert len(received) == 30
+        assert received == sorted(received)
+
+
+async def test_overload_is_said_at_once_though_nothing_commits() -> None:
+    world = World(Purse(), mailbox_messages_max=5)
+    open_gate = asyncio.Event()
+
+    class Stuck:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.memory, name)
+
+        async def commit(self, batch: Any) -> None:
+            await open_gate.wait()
+            await world.memory.commit(batch)
+
+    world.journal = Stuck()
+    async with world:
+        asked = [asyncio.create_task(world.ask("ann", f"c{n}", "add", amount=1)) for n in range(50)]
+        await asyncio.sleep(0.3)
+        assert sum(task.done() for task in asked) == 45
+        open_gate.set()
+        await asyncio.gather(*asked)
+
+
+async def test_a_listener_that_left_while_the_actor_loaded_is_not_subscribed() -> None:
+    async with World(Purse()) as world:
+        actor = ActorId("purse/ann")
+        attaching = asyncio.create_task(world.attach("ann", None))
+        await asyncio.sleep(0)
+        world.router.detach(actor)
+        await asyncio.wait([attaching], timeout=0.3)
+        await world.ask("ann", "1", "add", amount=1)
+        world.pushes.clear()
+        world.router.detach(actor)
+        await asyncio.sleep(0.05)
+        await world.ask("ann", "2", "add", amount=1)
+        assert not world.pushes
+        attaching.cancel()
+
+
+async def test_a_failed_handover_leaves_no_shard_without_an_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with World(Purse(placement=Packed(16))) as world:
+        assign = world.membership.assign
+        failures = [0]
+
+        async def failing(epoch: int, owners: Any) -> Any:
+            if failures[0] < 3 and len(world.hosts) > 1 and None not in owners.values():
+                failures[0] += 1
+                return None
+            return await assign(epoch, owners)
+
+        monkeypatch.setattr(world.membership, "assign", failing)
+        desired = await world.membership.desired()
+        await world.membership.set_desired(desired._replace(session_hosts=2))
+        await asyncio.sleep(0.5)
+        await world.membership.set_desired(desired)
+        answers = await asyncio.gather(*(world.ask(f"p{n}", "1", "add", amount=1) for n in range(40)))
+        assert {_gold(answer) for answer in answers} == {1}
+        assert failures[0] == 3
+
+
+async def test_a_host_that_does_not_release_holds_up_no_takeover() -> None:
+    async with World(Purse(placement=Packed(16)), hosts=2) as world:
+        await world.ask("ann", "1", "add", amount=1)
+
+        async def never(shards: Any) -> None:
+            await asyncio.Event().wait()
+
+        world.hosts["session-host-0"].release = never  # type: ignore[method-assign]
+        desired = await world.membership.desired()
+        await world.membership.set_desired(desired._replace(session_hosts=3))
+        await asyncio.sleep(0.3)
+        await world.kill("session-host-1")
+        async with asyncio.timeout(2):
+            answers = await asyncio.gather(*(world.ask(f"p{n}", "1", "add", amount=1) for n in range(40)))
+        assert {_gold(answer) for answer in answers} == {1}
+
+
+async def test_hosts_that_could_not_renew_while_nobody_could_are_left_alone() -> None:
+    async with World(Purse(), hosts=2) as world:
+        await world.ask("ann", "1", "add", amount=1)
+        incarnations = {host.incarnation for host in world.hosts.values()}
+
+        async def away(*_: object) -> Any:
+            raise JournalError("the database is away")
+
+        real = {name: getattr(world.membership, name) for name in ("desired", "renew")}
+        for name in real:
+            setattr(world.membership, name, away)
+        await asyncio.sleep(1.6)
+        for name, method in real.items():
+            setattr(world.membership, name, method)
+        assert _gold(await world.ask("ann", "2", "add", amount=1)) == 2
+        await asyncio.sleep(0.5)
+        assert {host.incarnation for host in world.hosts.values()} == incarnations
+        assert not [host for host in await world.membership.hosts() if host.fenced]

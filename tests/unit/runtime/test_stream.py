@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from runtime.identity import ActorId
 from runtime.journal import PushRecord
 from runtime.stream import (
+    FRAME_BYTES_AIM,
     FRAME_BYTES_MAX,
     Attach,
     Attached,
+    Challenge,
     Deliver,
     Detach,
     Failure,
@@ -23,8 +25,9 @@ from runtime.stream import (
     decode_to_host,
     decode_to_router,
     frame,
-    is_proven,
-    proof_of,
+    frames,
+    host_proof,
+    router_proof,
 )
 
 ANN = ActorId("session/ann")
@@ -32,7 +35,7 @@ RAW = msgspec.Raw(msgspec.msgpack.encode({"x": 1}))
 PUSHED = Pushed(ANN, 3, 99, [PushRecord("changed", RAW)])
 
 TO_HOST = [
-    Hello("gateway-0", b"proof"),
+    Hello("gateway-0", b"nonce", b"proof"),
     Deliver(1, ANN, "id", "spin", RAW),
     Deliver(2, ANN, "id", "spin", RAW, ActorId("session/ben")),
     Attach(3, ANN, None),
@@ -40,7 +43,8 @@ TO_HOST = [
     Detach(ANN),
 ]
 TO_ROUTER = [
-    Welcome(5),
+    Challenge(b"nonce"),
+    Welcome(5, b"proof"),
     Result(1, RAW),
     Failure(2, "code", "message", True),
     Misrouted(3),
@@ -101,7 +105,25 @@ def test_garbage_is_a_stream_error(payload: bytes) -> None:
         decode_to_host(payload)
 
 
-def test_only_the_secret_lets_a_router_in() -> None:
-    assert is_proven(b"secret", Hello("gateway-0", proof_of(b"secret", "gateway-0")))
-    assert not is_proven(b"secret", Hello("gateway-1", proof_of(b"secret", "gateway-0")))
-    assert not is_proven(b"secret", Hello("gateway-0", proof_of(b"guess", "gateway-0")))
+def test_long_queues_leave_as_several_frames() -> None:
+    body = msgspec.Raw(msgspec.msgpack.encode("x" * 4000))
+    queue = [Result(number, body) for number in range(1000)]
+    parts = frames(queue)
+    assert all(len(part) <= FRAME_BYTES_AIM for part in parts)
+    reader = FrameReader()
+    received = [m for part in parts for p in reader.feed(bytes(part)) for m in decode_to_router(p)]
+    assert [message.ref for message in received] == list(range(1000))  # type: ignore[union-attr]
+
+
+def test_a_proof_is_for_one_greeting_one_name_and_one_secret() -> None:
+    one, two = Challenge(b"1" * 16), Challenge(b"2" * 16)
+    proofs = {
+        router_proof(b"secret", one, b"n" * 16, "gateway-0"),
+        router_proof(b"secret", two, b"n" * 16, "gateway-0"),
+        router_proof(b"secret", one, b"m" * 16, "gateway-0"),
+        router_proof(b"secret", one, b"n" * 16, "gateway-1"),
+        router_proof(b"guess!", one, b"n" * 16, "gateway-0"),
+        host_proof(b"secret", one, b"n" * 16, 7),
+        host_proof(b"secret", one, b"n" * 16, 8),
+    }
+    assert len(proofs) == 7

@@ -106,7 +106,11 @@ class World:
             packed_shards(behavior.kind, behavior.placement) if isinstance(behavior.placement, Packed) else []
         )
         self.coordinator = Coordinator(
-            self.membership, self, packed, CoordinatorSettings(0.05, lease_grace_s=0.1)
+            self.membership,
+            self,
+            packed,
+            CoordinatorSettings(0.05, lease_grace_s=0.1, patience_s=1.2),
+            self.clock,
         )
         self.router = self.make_router(self)
         self._routers = [self.router]
