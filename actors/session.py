@@ -43,7 +43,7 @@ class SessionOpened(msgspec.Struct, frozen=True, gc=False, tag="session_opened")
 
 
 def _open_session(state: SessionState, command: OpenSession, context: Context) -> Decision:
-    if state.server_seed:
+    if not state.is_new:
         raise Rejected("The session is open.", ALREADY_OPEN)
     transfer, gold = wallet.earn(state.gold, state.user_id, wallet.FAUCET_WELCOME, WELCOME_GOLD, "welcome")
     drawn = draw_server_seed(context)
@@ -122,6 +122,9 @@ class Session(Behavior[SessionState]):
 
     def evolve(self, state: SessionState, event: Any) -> None:
         self._evolve[type(event)](state, event)
+
+    def is_new(self, state: SessionState) -> bool:
+        return state.is_new
 
     def view(self, state: SessionState) -> Profile:
         return profile_of(state)

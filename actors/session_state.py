@@ -53,3 +53,8 @@ class SessionState(msgspec.Struct, gc=False):
     games: dict[str, GameRecord] = {}
     recent_actions: bytes = b""
     """Packed; see ``actors.actions``."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the session has yet to be opened: its player has never signed in."""
+        return not self.server_seed

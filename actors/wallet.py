@@ -6,6 +6,8 @@ moves between accounts. The database checks the first rule again; it is not the 
 
 from __future__ import annotations
 
+import re
+
 from runtime.behavior import Transfer
 from runtime.errors import Rejected
 
@@ -20,6 +22,8 @@ HOUSE_OVERFLOW = "house:overflow"
 INSUFFICIENT_FUNDS = "insufficient_funds"
 GOLD_LIMIT = "gold_limit"
 
+_GIFT_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
+
 
 def player_account(user_id: str) -> str:
     return f"player:{user_id}"
@@ -32,6 +36,12 @@ def house_account(game: str) -> str:
 def gift_escrow(from_user: str, number: int) -> str:
     """The account that holds one gift on its way. ``number`` counts the sender's gifts from 1."""
     return f"escrow:gift:{from_user}:{number}"
+
+
+def gift_number(account: str, from_user: str) -> int | None:
+    """The inverse of ``gift_escrow``; None when ``account`` is no gift escrow of that player."""
+    number = account.removeprefix(f"escrow:gift:{from_user}:")
+    return int(number) if number != account and _GIFT_NUMBER.fullmatch(number) else None
 
 
 def check_funds(gold: int, amount: int) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
-import shutil
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import httpx
-import psutil
 
 from deploy.instance import Instance, RunState
+from deploy.leftovers import clear_leftovers
 from deploy.settings import Settings
 from deploy.wiring import CasinoWiring
 from persistence.embedded.postgres import EmbeddedPostgres
@@ -22,10 +22,11 @@ from persistence.embedded.valkey import EmbeddedValkey
 from persistence.postgres.durability import check_durability
 from persistence.postgres.membership import PostgresMembership
 from persistence.postgres.migrate import migrate
-from runtime.journal import Desired
+from runtime.journal import Desired, Membership
 
 READY_DEADLINE_S = 90.0
-RAY_SESSIONS_KEPT = 3
+PORT_PATIENCE_S = 2.0
+"""A gateway that was killed a moment ago may still be letting go of its port."""
 
 Report = Callable[[str], None]
 
@@ -41,6 +42,7 @@ class Launcher:
         self._settings = settings
         self._instance = instance
         self._report = report
+        self._temporary = settings.ray_temporary or instance.runtime / "ray"
         self._ended = asyncio.Event()
         self._failure: Exception | None = None
         self.state: RunState | None = None
@@ -54,28 +56,46 @@ class Launcher:
         self._instance.prepare()
         self._instance.lock()
         self._listen_to_signals()
+        await asyncio.to_thread(clear_leftovers, self._temporary)
+        await self._check_ports()
         async with contextlib.AsyncExitStack() as stack:
-            dsn = await stack.enter_async_context(self._postgres())
-            redis_url = await stack.enter_async_context(self._valkey())
-            stack.callback(self._instance.clear_state)
-            addresses = await stack.enter_async_context(self._cluster(dsn, redis_url))
-            if self._ended.is_set():
-                return
-            settings = self._settings
-            self.state = RunState(
-                pid=os.getpid(),
-                url=f"http://{settings.host}:{settings.port}",
-                dsn=dsn,
-                redis_url=redis_url,
-                dashboard=addresses[0],
-                ray_address=addresses[1],
-            )
-            self._instance.write_state(self.state)
-            on_ready(self.state)
-            await self._ended.wait()
-            self._report("stopping")
+            await self._serve(stack, on_ready)
         if self._failure is not None:
             raise LaunchError(str(self._failure))
+
+    async def _serve(self, stack: contextlib.AsyncExitStack, on_ready: Callable[[RunState], None]) -> None:
+        dsn = await stack.enter_async_context(self._postgres())
+        if self._ended.is_set():
+            return
+        redis_url = await stack.enter_async_context(self._valkey())
+        if self._ended.is_set():
+            return
+        stack.callback(self._instance.clear_state)
+        addresses = await stack.enter_async_context(self._cluster(dsn, redis_url))
+        if self._ended.is_set():
+            return
+        settings = self._settings
+        self.state = RunState(
+            pid=os.getpid(),
+            url=f"http://{settings.host}:{settings.port}",
+            dsn=dsn,
+            redis_url=redis_url,
+            dashboard=addresses[0],
+            ray_address=addresses[1],
+        )
+        self._instance.write_state(self.state)
+        on_ready(self.state)
+        await self._ended.wait()
+        self._report("stopping")
+
+    async def _check_ports(self) -> None:
+        """Gateways share their port among themselves (SO_REUSEPORT), so they would share it with
+        those of another casino, too. On a cluster that runs they may be there already, rightly."""
+        settings = self._settings
+        if settings.ray_address is None:
+            await check_port(settings.host, settings.port, "--port")
+            if settings.ray_dashboard_port is not None:
+                await check_port("127.0.0.1", settings.ray_dashboard_port, "--dashboard-port")
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -96,7 +116,7 @@ class Launcher:
         else:
             self._report("starting Postgres")
             server = EmbeddedPostgres(self._instance.data, on_failure=self._failed)
-            dsn = await asyncio.to_thread(server.start)
+            dsn = await started(server)
         try:
             self._report("migrating the database")
             await migrate(dsn)
@@ -115,7 +135,7 @@ class Launcher:
             return
         self._report("starting Valkey")
         server = EmbeddedValkey(self._instance.data, on_failure=self._failed)
-        url = await asyncio.to_thread(server.start)
+        url = await started(server)
         try:
             yield url
         finally:
@@ -127,8 +147,7 @@ class Launcher:
         membership = PostgresMembership(dsn)
         hosts = settings.session_hosts if settings.session_placement == "packed" else 0
         await membership.set_desired(Desired(hosts, settings.gateways))
-        temporary = settings.ray_temporary or self._instance.runtime / "ray"
-        await asyncio.to_thread(_clear_leftovers, temporary)
+        await self._fence_the_gone(membership)
         for old in self._instance.runtime.glob("*.sock"):
             old.unlink(missing_ok=True)
         self._report("starting Ray (this takes a few seconds)")
@@ -140,7 +159,7 @@ class Launcher:
             addresses = await asyncio.to_thread(bootstrap.join, settings.ray_address)
         else:
             cpus = max(2, os.cpu_count() or 2)
-            addresses = bootstrap.start_local(temporary, settings.ray_dashboard_port, cpus)
+            addresses = bootstrap.start_local(self._temporary, settings.ray_dashboard_port, cpus)
         # Ray has put its own handler for SIGTERM in place.
         self._listen_to_signals()
         try:
@@ -153,8 +172,19 @@ class Launcher:
             await bootstrap.drain()
             self._report("stopping Ray")
             await asyncio.to_thread(bootstrap.stop)
-            await asyncio.to_thread(_clear_leftovers, temporary)
+            await asyncio.to_thread(clear_leftovers, self._temporary)
             await membership.close()
+
+    async def _fence_the_gone(self, membership: Membership) -> None:
+        """Where database and Ray are this instance's alone, no host of an earlier life is alive, but
+        its lease may have seconds to run, and its shards would wait for that."""
+        if self._settings.postgres_dsn is not None or self._settings.ray_address is not None:
+            return
+        gone = [host for host in await membership.hosts() if not host.fenced]
+        if gone:
+            self._report(f"fencing what an earlier run left: {', '.join(host.name for host in gone)}")
+        for host in gone:
+            await membership.fence(host.incarnation)
 
     def _wiring(self, dsn: str, redis_url: str) -> CasinoWiring:
         settings, instance = self._settings, self._instance
@@ -200,6 +230,43 @@ class Launcher:
                 await asyncio.sleep(0.1)
 
 
+async def started(server: EmbeddedPostgres | EmbeddedValkey) -> str:
+    """Start a server in a thread; returns its address. Nothing can interrupt the thread: whoever is
+    cancelled meanwhile waits for it, and stops the server."""
+    starting = asyncio.ensure_future(asyncio.to_thread(server.start))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([starting])
+        finally:
+            await asyncio.to_thread(server.stop)
+        raise
+
+
+async def check_port(host: str, port: int, option: str) -> None:
+    """Raises :class:`LaunchError` when nobody can listen there, or somebody already does."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + PORT_PATIENCE_S
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    while True:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                # What clients left behind does not matter, who listens does; hence no SO_REUSEPORT.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise LaunchError(f"cannot listen on {host}, port {port}: {error.strerror}") from None
+            if loop.time() >= deadline_s:
+                raise LaunchError(
+                    f"port {port} is in use on {host}, perhaps by another casino; "
+                    f"choose another with {option}"
+                ) from None
+        await asyncio.sleep(0.1)
+
+
 def prepare_ray_environment(instance: Instance) -> None:
     """Settings that Ray takes from the environment alone. To be called before Ray is imported."""
     os.environ |= {
@@ -211,21 +278,3 @@ def prepare_ray_environment(instance: Instance) -> None:
         "RAY_EXPORT_COUNTER_AS_GAUGE": "0",
         "RAY_USE_UVLOOP": "1",
     }
-
-
-def _clear_leftovers(temporary: Path) -> None:
-    """End Ray processes that a killed launcher left behind, and forget old sessions."""
-    mark = str(temporary)
-    left: list[psutil.Process] = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if process.pid != os.getpid() and any(mark in argument for argument in command):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                left += [process, *process.children(recursive=True)]
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=10)
-    sessions = sorted(temporary.glob("session_2*"))
-    for session in sessions[:-RAY_SESSIONS_KEPT]:
-        shutil.rmtree(session, ignore_errors=True)

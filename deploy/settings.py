@@ -25,7 +25,8 @@ class Settings(BaseSettings):
     """``redis://…``; empty starts the embedded server."""
     ray_address: str | None = None
     """Address of a running Ray cluster; empty starts one on this machine."""
-    ray_dashboard_port: int = Field(default=8265, ge=1, le=65535)
+    ray_dashboard_port: int | None = Field(default=None, ge=1, le=65535)
+    """Empty: 8265, or the next that is free."""
     ray_temporary: Path | None = None
     """Ray's working directory; must be a short path. Empty chooses one for the instance."""
     session_hosts: int = Field(default=2, ge=1, le=1000)

@@ -10,12 +10,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from runtime.activation import Activation
+from runtime.activation import Activation, StoredReply
 from runtime.clock import Clock
 from runtime.errors import JournalError
 from runtime.journal import Journal, Recovered
 from runtime.lifecycle import Phase
 from runtime.settings import HostSettings
+from runtime.stream import Deliver
+from runtime.turn import decode_body
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 0.05
@@ -59,6 +61,7 @@ class Loader:
         while True:
             try:
                 found = await self._journal.load([activation.actor for activation in batch])
+                await self._recall(batch)
                 break
             except JournalError as error:
                 if self._clock.monotonic() >= deadline_s:
@@ -76,3 +79,18 @@ class Loader:
                     # One unreadable actor must not keep the others from loading.
                     _log.exception("recovery failed", extra={"actor": activation.actor})
                     self._failed(activation)
+
+    async def _recall(self, batch: list[Activation[Any]]) -> None:
+        """Where one repeat of an old command was found there may be more: look all that wait up at
+        once, or each would cost a commit, and its actor a load, of its own."""
+        waiting = {
+            (activation.actor, request.command_id): activation
+            for activation in batch
+            if activation.known is not None
+            for request, _ in activation.mailbox or ()
+            if type(request) is Deliver
+        }
+        for row in await self._journal.find(list(waiting)) if waiting else ():
+            known = waiting[row.actor, row.command_id].known
+            if known is not None:
+                known[row.command_id] = StoredReply(row.fingerprint, bytes(decode_body(row.body).reply))

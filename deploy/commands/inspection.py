@@ -117,7 +117,10 @@ async def _replay(settings: Settings, dsn: str, user: str) -> ReplayReport:
             await archive.feed(actor, rebuilt)
             if rebuilt.seq == 0:
                 raise LookupError(f"there is no journal of {user!r}")
-            live = await _compare(router, archive, rebuilt, actor)
+            if behavior.is_new(rebuilt.state):
+                live = "not asked: nobody has signed in yet, and asking would open it"
+            else:
+                live = await _compare(router, archive, rebuilt, actor)
     finally:
         await membership.close()
         await archive.close()

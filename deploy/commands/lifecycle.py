@@ -21,6 +21,7 @@ from deploy.commands.options import (
     dsn_of,
     fail,
     instance_of,
+    masked,
     print_json,
     settings_for,
 )
@@ -44,7 +45,9 @@ def up(
     placement: Annotated[
         str | None, typer.Option(help="'packed' (many sessions a process) or 'dedicated' (one each).")
     ] = None,
-    dashboard_port: Annotated[int | None, typer.Option(help="Port of the Ray dashboard.")] = None,
+    dashboard_port: Annotated[
+        int | None, typer.Option(help="Port of the Ray dashboard; 8265 or the next free one if left out.")
+    ] = None,
 ) -> None:
     """Start the casino, and serve until Ctrl-C.
 
@@ -98,7 +101,7 @@ def _print_addresses(state: RunState, instance: Instance) -> None:
     table.add_row("REST", f"{state.url}/docs")
     table.add_row("health", f"{state.url}/healthz  {state.url}/readyz")
     table.add_row("Ray dashboard", f"{state.dashboard}  token {token}")
-    table.add_row("Postgres", state.dsn)
+    table.add_row("Postgres", masked(state.dsn))
     console.print(table, soft_wrap=True)
 
 

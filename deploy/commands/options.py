@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -47,6 +48,13 @@ def dsn_of(settings: Settings) -> str:
     if not instance.data.exists():
         raise NotRunning(f"there is no casino in {instance.data}: start one with 'casino up'")
     return instance.state().dsn
+
+
+def masked(dsn: str) -> str:
+    """An address of a database that may be shown: without its password, wherever it stands."""
+    # Up to the last @: a password with one in it must not show either.
+    dsn = re.sub(r"(?<=://)([^:/?#@]*):.*@", r"\1:***@", dsn)
+    return re.sub(r"(?i)(?<=[?&])((?:ssl)?password=)[^&#]*", r"\1***", dsn)
 
 
 def print_json(value: Any) -> None:

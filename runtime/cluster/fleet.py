@@ -172,7 +172,7 @@ class RayFleet:
             try:
                 await observe(name, handles[name])
             except ActorDiedError as error:
-                _log.error("process did not start", extra={"process": name, "reason": str(error)})
+                _log.error("process did not start", extra={"actor": name, "reason": str(error)})
                 # It may fail again at once, for as long as it takes.
                 await asyncio.sleep(self._wiring.coordinator_settings.reconcile_interval_s)
                 del handles[name]

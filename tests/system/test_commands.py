@@ -60,6 +60,21 @@ async def test_two_devices_of_one_player_see_the_same(arena: Arena) -> None:
         assert phone.state.gold_balance == tablet.state.gold_balance == spin["gold_balance"]
 
 
+async def test_a_gift_to_nobody_comes_back(arena: Arena) -> None:
+    async with CasinoClient.connect(arena.url, guest=True) as casino:
+        before = casino.state.gold_balance
+        await casino.send_gift("u_mistyped", 300)
+        assert before is not None
+        async with asyncio.timeout(10):
+            while casino.state.gold_balance != before:
+                await asyncio.sleep(0.01)
+    replayed = json.loads(arena.run("replay", "u_mistyped", "--json").stdout)
+    assert replayed["problems"] == []
+    assert replayed["state"]["gold_balance"] == 0
+    assert replayed["live"].startswith("not asked")
+    assert arena.audit()["ok"]
+
+
 def test_status_doctor_and_migrate_are_content(arena: Arena) -> None:
     status = arena.status()
     assert status["state"] == "ready"
@@ -99,6 +114,14 @@ def test_a_second_up_on_the_same_data_is_refused(arena: Arena) -> None:
     refused = arena.run("up", f"--port={arena.port}", check=False)
     assert refused.returncode == 1
     assert "already up" in refused.stderr
+
+
+def test_a_port_that_another_casino_has_is_refused(arena: Arena, tmp_path: Path) -> None:
+    refused = Arena(tmp_path / "second").run("up", f"--port={arena.port}", check=False)
+    assert refused.returncode == 1
+    assert f"port {arena.port} is in use" in refused.stderr
+    assert "--port" in refused.stderr
+    assert arena.status()["state"] == "ready"
 
 
 @pytest.mark.parametrize("command", ["down", "status", "audit", "migrate"])

@@ -36,6 +36,7 @@ commands = st.one_of(
                 "from_user": st.just("eve"),
                 "amount": st.integers(1, 9_000),
                 "escrow": st.just("escrow:gift:eve:1"),
+                "sender": st.just("session/eve"),
             }
         ),
     ),
@@ -84,6 +85,7 @@ def test_the_first_turn(new_player) -> None:
     assert len(player.state.server_seed) == 32
     assert re.fullmatch("[0-9a-f]{16}", player.state.client_seed)
     assert player.state.nonce == 0
+    assert not player.behavior.is_new(player.state)
 
 
 def test_a_session_opens_once(ann) -> None:
@@ -103,6 +105,7 @@ def test_what_the_runtime_asks_of_a_behavior() -> None:
     assert session.placement == Packed()
     assert session.genesis == ("open_session", OpenSession())
     assert session.initial("ann").user_id == "ann"
+    assert session.is_new(session.initial("ann"))
     assert session.view(session.initial("ann")).gold_balance == 0
 
 
@@ -123,6 +126,7 @@ def test_commands_of_the_contract() -> None:
         "rotate_server_seed": "player",
         "send_gift": "player",
         "receive_gift": "system",
+        "return_gift": "system",
         "log_action": "player",
         "spin_slots": "player",
     }

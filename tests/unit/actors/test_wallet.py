@@ -15,6 +15,7 @@ def test_account_names() -> None:
     assert wallet.player_account("ann") == "player:ann"
     assert wallet.house_account("slots") == "house:slots"
     assert wallet.gift_escrow("ann", 7) == "escrow:gift:ann:7"
+    assert wallet.gift_number("escrow:gift:ann:7", "ann") == 7
     assert (wallet.FAUCET_STREAK, wallet.FAUCET_WELCOME) == ("faucet:streak", "faucet:welcome")
 
 
