@@ -360,6 +360,9 @@ class Host:
                 self._forget(activation)
             elif activation.reload_due and not activation.uncommitted:
                 self._mend(activation)
+            elif activation.known and activation.phase is Phase.ACTIVE and not activation.uncommitted:
+                # Kept until here: an answer out of it may have been taken back with a turn before it.
+                activation.known = None
 
     def _let_out(self, entry: Entry) -> None:
         turn = entry.turn
