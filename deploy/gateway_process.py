@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from deploy.configuration import Configuration
 from deploy.rate_limits import SharedRateLimiter
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import Fanout
@@ -13,23 +14,22 @@ from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
 from persistence.postgres.accounts import PostgresAccounts
 from persistence.redis import WindowCounter
+from runtime.behavior import Behavior
 from runtime.clock import SystemClock
-
-if TYPE_CHECKING:
-    from deploy.wiring import CasinoWiring
-    from runtime.cluster.wiring import MakeRouter
+from runtime.cluster.wiring import MakeRouter
 
 
 class CasinoGateway:
     """See ``runtime.cluster.wiring.GatewayProcess``."""
 
-    def __init__(self, wiring: CasinoWiring, make_router: MakeRouter) -> None:
-        self._wiring = wiring
+    def __init__(self, configuration: Configuration, session: Behavior[Any], make_router: MakeRouter) -> None:
+        self._configuration = configuration
         clock = SystemClock()
-        limits = Limits(messages_per_s=wiring.messages_per_s, messages_burst=int(2 * wiring.messages_per_s))
+        limits = Limits(
+            messages_per_s=configuration.messages_per_s, messages_burst=int(2 * configuration.messages_per_s)
+        )
         fanout = Fanout(limits)
         router = make_router(fanout)
-        session = next(b for b in wiring.behaviors() if b.kind == "session")
 
         async def has_map() -> str | None:
             return None if router.has_map else "no session host is known yet"
@@ -41,36 +41,36 @@ class CasinoGateway:
                 catalogue=session.commands,
                 pushes=session.pushes,
                 tokens=AccessTokens(
-                    {"1": bytes.fromhex(wiring.secrets["signing"])},
+                    {"1": bytes.fromhex(configuration.secrets["signing"])},
                     "1",
                     clock,
-                    lifetime_s=wiring.access_token_lifetime_s,
+                    lifetime_s=configuration.access_token_lifetime_s,
                 ),
-                accounts=PostgresAccounts(wiring.dsn),
+                accounts=PostgresAccounts(configuration.dsn),
                 rate_limiter=SharedRateLimiter(
                     WindowCounter(
-                        wiring.redis_url,
+                        configuration.redis_url,
                         "guest_rate",
-                        uses_max=wiring.guest_sign_ups_per_minute,
+                        uses_max=configuration.guest_sign_ups_per_minute,
                         window_s=60,
                     ),
                     LocalRateLimiter(
                         clock,
-                        burst=wiring.guest_sign_ups_per_minute,
-                        per_s=wiring.guest_sign_ups_per_minute / 60,
+                        burst=configuration.guest_sign_ups_per_minute,
+                        per_s=configuration.guest_sign_ups_per_minute / 60,
                     ),
                 ),
                 limits=limits,
                 clock=clock,
-                allowed_origins=wiring.allowed_origins,
-                guests_enabled=wiring.guests_enabled,
+                allowed_origins=configuration.allowed_origins,
+                guests_enabled=configuration.guests_enabled,
                 readiness={"hosts": has_map},
-                trusted_proxies=wiring.trusted_proxies,
+                trusted_proxies=configuration.trusted_proxies,
             )
         )
 
     async def start(self) -> None:
-        await self._server.start(self._wiring.gateway_host, self._wiring.gateway_port)
+        await self._server.start(self._configuration.gateway_host, self._configuration.gateway_port)
 
     async def stop(self) -> None:
         await self._server.stop()

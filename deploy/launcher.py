@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 
+from deploy.configuration import Configuration
 from deploy.instance import Instance, RunState
 from deploy.leftovers import clear_leftovers
 from deploy.settings import Settings
@@ -189,7 +190,7 @@ class Launcher:
     def _wiring(self, dsn: str, redis_url: str) -> CasinoWiring:
         settings, instance = self._settings, self._instance
         cluster, signing = settings.cluster_secret, settings.signing_key
-        return CasinoWiring(
+        configuration = Configuration(
             dsn=dsn,
             redis_url=redis_url,
             secrets={
@@ -212,6 +213,7 @@ class Launcher:
             trusted_proxies=tuple(settings.trusted_proxies),
             log_level=settings.log_level,
         )
+        return CasinoWiring(configuration)
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from actors.catalogue import behaviors
+from deploy.configuration import Configuration
 from deploy.gateway_process import CasinoGateway
 from deploy.logs import set_up_logs
 from persistence.postgres.journal import PostgresJournal
@@ -22,35 +22,13 @@ from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
 
 @dataclass(frozen=True)
 class CasinoWiring:
-    """What a process needs to know. Travels by pickle; ``repr`` shows no secret."""
-
-    dsn: str
-    redis_url: str
-    secrets: Mapping[str, str]
-    """``cluster`` and ``signing``, as hex."""
-    gateway_host: str
-    gateway_port: int
-    sockets: str
-    """Directory for Unix sockets."""
-    stream: str
-    session_placement: str
-    session_shards: int
-    lease_s: float
-    passivate_after_s: float
-    guests_enabled: bool
-    guest_sign_ups_per_minute: int
-    access_token_lifetime_s: int
-    messages_per_s: float
-    allowed_origins: tuple[str, ...]
-    trusted_proxies: tuple[str, ...]
-    log_level: str
-
-    def __repr__(self) -> str:
-        return f"CasinoWiring(port {self.gateway_port})"
+    configuration: Configuration
 
     @property
     def host_settings(self) -> HostSettings:
-        return HostSettings(lease_s=self.lease_s, passivate_after_s=self.passivate_after_s)
+        return HostSettings(
+            lease_s=self.configuration.lease_s, passivate_after_s=self.configuration.passivate_after_s
+        )
 
     @property
     def router_settings(self) -> RouterSettings:
@@ -62,10 +40,14 @@ class CasinoWiring:
 
     @property
     def cluster_secret(self) -> bytes:
-        return self.secrets["cluster"].encode()
+        return self.configuration.secrets["cluster"].encode()
 
     def session_placement_policy(self) -> Placement:
-        return Packed(self.session_shards) if self.session_placement == "packed" else Dedicated()
+        return (
+            Packed(self.configuration.session_shards)
+            if self.configuration.session_placement == "packed"
+            else Dedicated()
+        )
 
     def behaviors(self) -> list[Behavior[Any]]:
         known = behaviors()
@@ -73,13 +55,13 @@ class CasinoWiring:
         return list(known.values())
 
     def stream_address(self, host_name: str) -> str:
-        if self.stream == "unix":
+        if self.configuration.stream == "unix":
             # With the process id, so that a new life never meets the socket of a stopped one.
-            return f"unix:{self.sockets}/{host_name[-24:]}-{os.getpid()}.sock"
-        return f"tcp:{self.stream}:0"
+            return f"unix:{self.configuration.sockets}/{host_name[-24:]}-{os.getpid()}.sock"
+        return f"tcp:{self.configuration.stream}:0"
 
     def set_up_process(self, name: str) -> None:
-        set_up_logs(name, self.log_level)
+        set_up_logs(name, self.configuration.log_level)
         # Sessions and sockets live long and hold no cycles: looking through all of them for garbage
         # after every few hundred allocations costs a tenth of the throughput.
         gc.freeze()
@@ -88,10 +70,11 @@ class CasinoWiring:
         sys.setswitchinterval(0.05)
 
     async def open_journal(self) -> PostgresJournal:
-        return PostgresJournal(self.dsn)
+        return PostgresJournal(self.configuration.dsn)
 
     async def open_membership(self) -> PostgresMembership:
-        return PostgresMembership(self.dsn)
+        return PostgresMembership(self.configuration.dsn)
 
     async def open_gateway(self, name: str, make_router: MakeRouter) -> CasinoGateway:
-        return CasinoGateway(self, make_router)
+        session = next(behavior for behavior in self.behaviors() if behavior.kind == "session")
+        return CasinoGateway(self.configuration, session, make_router)

@@ -3,8 +3,10 @@
 The coordinator holds nothing that a new one could not read back: it looks at what is, compares
 it with what should be, and takes one safe step; over and over. The rules that make a step safe:
 
-- a shard gets a new owner only after its last one released it, or was fenced;
-- a host is fenced only when its process is known to be dead or its lease has run out;
+- a shard gets a new owner only after its last one released it, or was fenced and is dead or has
+  lost its lease;
+- a host is fenced only when its process is known to be dead, its lease has run out, or a later life
+  of it has begun;
 - the map changes by compare-and-set on its epoch, so that of two coordinators one loses.
 """
 
@@ -137,7 +139,10 @@ class Coordinator:
     def place(self, shard: ShardId) -> None:
         """A router needs an owner for a dedicated shard."""
         self._unwanted.discard(shard)
-        if shard not in self._wanted:
+        dedicated = self._wanted | {known for known in self._map.owners if is_dedicated(known)}
+        if shard not in dedicated and len(dedicated) >= self._settings.dedicated_hosts_max:
+            _log.error("no more dedicated hosts", extra={"shard": shard, "hosts": len(dedicated)})
+        elif shard not in self._wanted:
             self._wanted.add(shard)
             self.poke()
 
@@ -202,7 +207,8 @@ class Coordinator:
         fenced = await self._fence_the_gone(hosts)
         live = {h.incarnation: h for h in hosts if not h.fenced and h.incarnation not in fenced}
         packed = self._by_name(live, names)
-        owners = {s: o for s, o in shard_map.owners.items() if o in live}
+        silent = self._silent(hosts)
+        owners = {s: o for s, o in shard_map.owners.items() if o not in silent}
 
         changes: dict[ShardId, Incarnation | None] = {}
         loads = {i: sum(1 for o in owners.values() if o == i) for i in packed}
@@ -214,7 +220,7 @@ class Coordinator:
                     changes[shard] = max(found)
         for shard, owner in shard_map.owners.items():
             # A dedicated shard waits for the next life of its own host.
-            if owner not in live and shard not in changes and not is_dedicated(shard):
+            if owner in silent and shard not in changes and not is_dedicated(shard):
                 changes[shard] = None
         if changes:
             assigned = await self._assign(shard_map, changes)
@@ -237,20 +243,39 @@ class Coordinator:
         return sorted(latest.values())
 
     async def _fence_the_gone(self, hosts: Sequence[HostRecord]) -> set[Incarnation]:
+        """Those that died, fell silent, or were given up: there is a later life of the same name, and
+        nobody can tell the earlier one anything any more."""
         impatient = self._clock.monotonic() >= self._impatient_from_s
+        latest: dict[str, Incarnation] = {}
+        for host in hosts:
+            latest[host.name] = max(host.incarnation, latest.get(host.name, 0))
         gone = [
             host
             for host in hosts
             if not host.fenced
             and (
                 self._fleet.is_known_dead(host.name, host.incarnation)
+                or host.incarnation < latest[host.name]
                 or (impatient and host.lease_remaining_s < -self._settings.lease_grace_s)
             )
         ]
         for host in gone:
             _log.warning("host replaced", extra={"host": host.name, "incarnation": host.incarnation})
             await self._membership.fence(host.incarnation)
+        if gone:
+            self.poke()
         return {host.incarnation for host in gone}
+
+    def _silent(self, hosts: Sequence[HostRecord]) -> set[Incarnation]:
+        """Owners that will say nothing more, so that others may speak for their actors: fencing stops
+        a host from writing, and from renewing, but only the end of its lease stops it from answering.
+        What was read before it was fenced does not count: it may have renewed in between."""
+        return {
+            host.incarnation
+            for host in hosts
+            if self._fleet.is_known_dead(host.name, host.incarnation)
+            or (host.fenced and host.lease_remaining_s < -self._settings.lease_grace_s)
+        }
 
     async def _assign(
         self, shard_map: ShardMap, changes: Mapping[ShardId, Incarnation | None]
@@ -306,7 +331,7 @@ class Coordinator:
         """Level the load by a few shards, each handed over by its owner."""
         owned: dict[Incarnation, list[ShardId]] = defaultdict(list)
         for shard, owner in shard_map.owners.items():
-            if not is_dedicated(shard):
+            if owner in live and not is_dedicated(shard):
                 owned[owner].append(shard)
         moves = balance(owned, packed, self._settings.moves_per_round_max)
         by_source: dict[Incarnation, dict[ShardId, Incarnation]] = defaultdict(dict)

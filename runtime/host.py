@@ -52,7 +52,8 @@ class HostLink(Listener, Protocol):
 class Host:
     """Runs actors. ``take`` gives it shards, ``release`` takes them away without losing a turn.
 
-    ``on_stopped`` is called once, when the host was fenced and must never speak again.
+    ``on_stopped`` is called once, when the host was fenced and must never speak again; ``on_empty``
+    whenever the last resident actor was passivated and has left nothing to do.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Host:
         entropy: Callable[[int], bytes],
         settings: HostSettings,
         on_stopped: Callable[[], None],
+        on_empty: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.incarnation = incarnation
@@ -75,6 +77,7 @@ class Host:
         self._clock = clock
         self._settings = settings
         self._on_stopped = on_stopped
+        self._on_empty = on_empty
         self._owned: set[ShardId] = set()
         self._epoch = 0
         self._activations: dict[ActorId, Activation[Any]] = {}
@@ -358,11 +361,17 @@ class Host:
                 and activation.phase in (Phase.PASSIVATING, Phase.DRAINING)
             ):
                 self._forget(activation)
+                if not self._activations and not activation.reminders:
+                    self._left_empty()
             elif activation.reload_due and not activation.uncommitted:
                 self._mend(activation)
             elif activation.known and activation.phase is Phase.ACTIVE and not activation.uncommitted:
                 # Kept until here: an answer out of it may have been taken back with a turn before it.
                 activation.known = None
+
+    def _left_empty(self) -> None:
+        if self._on_empty is not None and (self._outbox is None or self._outbox.is_empty):
+            self._on_empty()
 
     def _let_out(self, entry: Entry) -> None:
         turn = entry.turn

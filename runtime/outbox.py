@@ -60,6 +60,11 @@ class Outbox:
         self._missed = False
         self._poll = asyncio.Event()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every known send has been answered."""
+        return not (self._queued or self._held or self._recovering)
+
     def poll_soon(self) -> None:
         """Look for sends left behind by a previous owner of newly taken shards."""
         self._recovering = True

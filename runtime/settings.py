@@ -55,5 +55,7 @@ class CoordinatorSettings:
     slow_round_s: float = 2.5
     """A round that took longer counts as one that could not read the membership."""
     release_deadline_s: float = 10.0
+    dedicated_hosts_max: int = 200
+    """Each is a process of some 70 MiB. Past it, callers of new dedicated actors wait in vain."""
     moves_per_round_max: int = 16
     """Shards moved in one round of balancing, so that a move never stalls many players at once."""

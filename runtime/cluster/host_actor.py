@@ -19,7 +19,7 @@ from runtime.cluster.sockets import SocketDialer, bind, serve
 from runtime.cluster.wiring import Wiring
 from runtime.errors import JournalError
 from runtime.host import Host
-from runtime.identity import ShardId
+from runtime.identity import ShardId, is_dedicated
 from runtime.journal import Incarnation
 from runtime.lease import Lease
 from runtime.router import Router
@@ -63,6 +63,7 @@ class SessionHost:
             os.urandom,
             settings,
             self._stop_process,
+            self._retire_if_dedicated,
         )
         self._directory = CoordinatorClient()
         self._router = Router(
@@ -126,6 +127,16 @@ class SessionHost:
         """Tell the coordinator at once; it would find out by itself, but later."""
         with contextlib.suppress(OSError, TimeoutError):
             await self._directory.joined()
+
+    def _retire_if_dedicated(self) -> None:
+        """A process of one's own ends when its actor sleeps."""
+        if self._host.owned and all(is_dedicated(shard) for shard in self._host.owned):
+            self._leaving = asyncio.create_task(self._vacate(list(self._host.owned)))
+
+    async def _vacate(self, shards: list[ShardId]) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            for shard in shards:
+                await self._directory.vacate(shard)
 
     def _stop_process(self) -> None:
         _log.error("fenced: the process ends", extra={"host": self._name})

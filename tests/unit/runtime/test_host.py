@@ -502,3 +502,13 @@ async def test_hosts_that_could_not_renew_while_nobody_could_are_left_alone() ->
         await asyncio.sleep(0.5)
         assert {host.incarnation for host in world.hosts.values()} == incarnations
         assert not [host for host in await world.membership.hosts() if host.fenced]
+
+
+async def test_a_dedicated_host_ends_when_its_actor_sleeps_and_returns_on_demand() -> None:
+    async with World(Purse(placement=Dedicated()), hosts=0, passivate_after_s=0.05) as world:
+        assert _gold(await world.ask("ann", "1", "add", amount=1)) == 1
+        async with asyncio.timeout(5):
+            while world.hosts:
+                await asyncio.sleep(0.02)
+        assert not (await world.membership.shard_map()).owners
+        assert _gold(await world.ask("ann", "2", "add", amount=1)) == 2

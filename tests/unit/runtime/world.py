@@ -16,7 +16,7 @@ from runtime.behavior import Behavior
 from runtime.clock import SystemClock
 from runtime.coordination import Coordinator
 from runtime.host import Host
-from runtime.identity import ActorId, Packed, ShardId, actor_id, packed_shards
+from runtime.identity import ActorId, Packed, ShardId, actor_id, is_dedicated, packed_shards
 from runtime.journal import Desired, Incarnation, ShardMap, StoredTurn
 from runtime.lease import Lease
 from runtime.memory_journal import MemoryJournal, MemoryMembership
@@ -158,7 +158,7 @@ class World:
         lease = Lease(self.membership, incarnation, self.settings.lease_s, self.clock, asked, lambda: None)
         host = Host(
             name, incarnation, [self.behavior], self.journal, lease, self.clock, os.urandom,
-            self.settings, lambda: None,
+            self.settings, lambda: None, lambda: self._emptied(name),
         )  # fmt: skip
         router = self.make_router()
         self._routers.append(router)
@@ -166,6 +166,11 @@ class World:
         host.start(router)
         self.hosts[name] = host
         return host
+
+    def _emptied(self, name: str) -> None:
+        for shard in self.hosts[name].owned:
+            if is_dedicated(shard):
+                self.coordinator.vacate(shard)
 
     async def retire(self, name: str) -> None:
         host = self.hosts.pop(name, None)

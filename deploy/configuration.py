@@ -1,0 +1,35 @@
+"""What a process of the casino needs to know, in a form that travels to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings with every address resolved. Travels by pickle; ``repr`` shows no secret."""
+
+    dsn: str
+    redis_url: str
+    secrets: Mapping[str, str]
+    """``cluster`` and ``signing``, as hex."""
+    gateway_host: str
+    gateway_port: int
+    sockets: str
+    """Directory for Unix sockets."""
+    stream: str
+    session_placement: str
+    session_shards: int
+    lease_s: float
+    passivate_after_s: float
+    guests_enabled: bool
+    guest_sign_ups_per_minute: int
+    access_token_lifetime_s: int
+    messages_per_s: float
+    allowed_origins: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    log_level: str
+
+    def __repr__(self) -> str:
+        return f"Configuration(port {self.gateway_port})"
