@@ -50,7 +50,7 @@ class Fleet(Protocol):
         """Tell a host what it owns."""
         ...
 
-    async def release(self, name: str, incarnation: Incarnation, shards: list[ShardId]) -> None:
+    async def release(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         """Ask a host to give shards up; returns when it has. Raises when it cannot be sure."""
         ...
 
@@ -114,6 +114,7 @@ class Coordinator:
         self._clock = clock
         self._impatient_from_s = clock.monotonic() + settings.patience_s
         self._moving: asyncio.Task[None] | None = None
+        self._is_begun = False
         self._membership = membership
         self._fleet = fleet
         self._packed = list(packed)
@@ -171,7 +172,6 @@ class Coordinator:
 
     async def _run(self) -> None:
         while True:
-            began_s = self._clock.monotonic()
             try:
                 await self.round()
             except JournalError as error:
@@ -179,8 +179,6 @@ class Coordinator:
                 self._be_patient()
             except Exception:
                 _log.exception("round failed")
-            if self._clock.monotonic() - began_s > self._settings.slow_round_s:
-                self._be_patient()
             try:
                 async with asyncio.timeout(self._settings.reconcile_interval_s):
                     await self._poke.wait()
@@ -194,9 +192,18 @@ class Coordinator:
     async def round(self) -> None:
         """One look and one step."""
         self.rounds += 1
+        began_s = self._clock.monotonic()
         desired = await self._membership.desired()
         names = [host_name(index) for index in range(desired.session_hosts)]
         shard_map = await self._membership.shard_map()
+        if not self._is_begun:
+            # What was released and given to nobody, here or by a predecessor that died, comes back to
+            # its owner with a new epoch; and of a predecessor that lives, no plan will succeed.
+            renewed = await self._assign(shard_map, {})
+            if renewed is None:
+                return
+            shard_map = renewed
+            self._is_begun = True
         dedicated = {s for s in shard_map.owners if is_dedicated(s)} | self._wanted
         dedicated -= self._unwanted
         await self._fleet.ensure([*names, *sorted(dedicated_host_name(s) for s in dedicated)])
@@ -204,10 +211,13 @@ class Coordinator:
         await self._fleet.ensure_gateways([gateway_name(index) for index in range(desired.gateways)])
 
         hosts = await self._membership.hosts()
+        if self._clock.monotonic() - began_s > self._settings.slow_read_s:
+            # The membership was out of reach for a while, and so it was for hosts that renew.
+            self._be_patient()
         fenced = await self._fence_the_gone(hosts)
         live = {h.incarnation: h for h in hosts if not h.fenced and h.incarnation not in fenced}
         packed = self._by_name(live, names)
-        silent = self._silent(hosts)
+        silent = self._silent(hosts, fenced)
         owners = {s: o for s, o in shard_map.owners.items() if o not in silent}
 
         changes: dict[ShardId, Incarnation | None] = {}
@@ -266,15 +276,18 @@ class Coordinator:
             self.poke()
         return {host.incarnation for host in gone}
 
-    def _silent(self, hosts: Sequence[HostRecord]) -> set[Incarnation]:
+    def _silent(self, hosts: Sequence[HostRecord], just_fenced: set[Incarnation]) -> set[Incarnation]:
         """Owners that will say nothing more, so that others may speak for their actors: fencing stops
         a host from writing, and from renewing, but only the end of its lease stops it from answering.
         What was read before it was fenced does not count: it may have renewed in between."""
         return {
             host.incarnation
             for host in hosts
-            if self._fleet.is_known_dead(host.name, host.incarnation)
-            or (host.fenced and host.lease_remaining_s < -self._settings.lease_grace_s)
+            if (host.fenced and host.lease_remaining_s < -self._settings.lease_grace_s)
+            or (
+                (host.fenced or host.incarnation in just_fenced)
+                and self._fleet.is_known_dead(host.name, host.incarnation)
+            )
         }
 
     async def _assign(
@@ -351,17 +364,20 @@ class Coordinator:
         """Have a host give shards up, and give them to others. None when that did not come about.
 
         Until it is over the host is told nothing else, or it would take back what it is giving up
-        and what somebody else is about to get. Afterwards it is told its share in any case.
+        and what somebody else is about to get. Afterwards it is told its share in any case; what it
+        gave up in vain, it takes back by a map of a later epoch.
         """
         self._releasing.add(host.incarnation)
         try:
             async with asyncio.timeout(self._settings.release_deadline_s):
-                await self._fleet.release(host.name, host.incarnation, list(targets))
+                await self._fleet.release(host.name, host.incarnation, shard_map.epoch, list(targets))
             return await self._assign(shard_map, targets)
         except JournalError:
+            self._is_begun = False
             raise
         except Exception as error:
             _log.warning("release failed", extra={"host": host.name, "reason": str(error)})
+            self._is_begun = False
             return None
         finally:
             self._releasing.discard(host.incarnation)

@@ -7,6 +7,7 @@ RuntimeFault
 │   ├── Overloaded              a bounded queue is full; retry
 │   ├── Unavailable             no owner could be reached in time; retry with the same id
 │   └── InternalError           a defect; nothing changed
+├── StaleEpoch                  a host was asked to act on a map older than the one it knows
 └── JournalError                what a host is told by its journal
     ├── Fenced                  this incarnation may write no more
     ├── CommitUnknown           the commit may or may not have happened
@@ -64,6 +65,10 @@ class Unavailable(CommandError):
 
 class InternalError(CommandError):
     code = "internal"
+
+
+class StaleEpoch(RuntimeFault):
+    """A later map is known: the request comes from a coordinator that is behind."""
 
 
 class JournalError(RuntimeFault):

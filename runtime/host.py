@@ -18,7 +18,7 @@ import msgspec
 from runtime.activation import Activation, Codec, StoredReply
 from runtime.behavior import Behavior
 from runtime.clock import Clock
-from runtime.errors import InternalError
+from runtime.errors import InternalError, StaleEpoch
 from runtime.executor import INTERNAL, Executor, reminder_id
 from runtime.group_commit import Entry, GroupCommit, Listener
 from runtime.identity import ActorId, ShardId, kind_of, shard_of
@@ -79,6 +79,9 @@ class Host:
         self._on_stopped = on_stopped
         self._on_empty = on_empty
         self._owned: set[ShardId] = set()
+        self._released: dict[ShardId, int] = {}
+        self._draining: list[Activation[Any]] = []
+        """Of released shards, whoever asked for it, until nothing of them is under way."""
         self._epoch = 0
         self._activations: dict[ActorId, Activation[Any]] = {}
         self._links: set[HostLink] = set()
@@ -145,11 +148,14 @@ class Host:
         return len(self._activations)
 
     def take(self, epoch: int, shards: Iterable[ShardId]) -> None:
-        """Own exactly these shards from now on. An epoch older than the last is ignored."""
+        """Own exactly these shards from now on. An epoch older than the last is ignored, and what was
+        released at an epoch comes back only with a later one: this may have been on its way when the
+        release overtook it."""
         if self._stopped or epoch < self._epoch:
             return
         self._epoch = epoch
-        wanted = set(shards)
+        self._released = {shard: at for shard, at in self._released.items() if at >= epoch}
+        wanted = set(shards) - self._released.keys()
         self._drop(self._owned - wanted)
         gained = wanted - self._owned
         self._owned = wanted
@@ -157,21 +163,33 @@ class Host:
             self._outbox.poll_soon()
             self._reminders.poll_soon()
 
-    async def release(self, shards: Iterable[ShardId]) -> None:
+    async def release(self, epoch: int, shards: Iterable[ShardId]) -> None:
         """Give shards up in order: take no more commands for them, commit what was decided with a
-        snapshot, forget. When this returns, a new owner may start."""
-        leaving = set(shards) & self._owned
+        snapshot, forget. When this returns, a new owner may start. ``epoch`` is that of the map by
+        which this host owns them.
+
+        Raises:
+            StaleEpoch: a later map is known here.
+        """
+        if epoch < self._epoch:
+            raise StaleEpoch(f"{self.name} is at epoch {self._epoch}, not {epoch}")
+        shards = set(shards)
+        self._released |= dict.fromkeys(shards, epoch)
+        leaving = shards & self._owned
         self._owned -= leaving
-        draining = []
-        for activation in self._residents(leaving):
+        for activation in self._residents(shards):
+            if activation.phase is Phase.DRAINING:
+                continue  # released before, taken back, and not yet gone
             if activation.phase is Phase.LOADING:
+                # Even one that is being loaded anew may have turns in a commit under way.
                 self._forget(activation)
-                continue
-            activation.become(Phase.DRAINING)
-            self.gate.add(Entry(activation, snapshot=activation.snapshot()))
-            draining.append(activation)
-        while not self._stopped and any(a.phase is not Phase.GONE for a in draining):
+            else:
+                activation.become(Phase.DRAINING)
+                self.gate.add(Entry(activation, snapshot=activation.snapshot()))
+            self._draining.append(activation)
+        while not self._stopped and any(self._shard(a.actor) in shards for a in self._draining):
             await asyncio.sleep(0.005)
+            self._draining = [a for a in self._draining if a.phase is not Phase.GONE or a.uncommitted]
         # A coordinator that gave up waiting may have given some of them back meanwhile.
         self._drop(leaving - self._owned)
 

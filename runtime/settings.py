@@ -52,8 +52,8 @@ class CoordinatorSettings:
     patience_s: float = 4.0
     """How long after it could not read the membership, or began, the coordinator leaves silent hosts
     alone: they may have been unable to renew for the same reason. More than a lease and its grace."""
-    slow_round_s: float = 2.5
-    """A round that took longer counts as one that could not read the membership."""
+    slow_read_s: float = 1.0
+    """Reading the membership for longer counts as not having been able to."""
     release_deadline_s: float = 10.0
     dedicated_hosts_max: int = 200
     """Each is a process of some 70 MiB. Past it, callers of new dedicated actors wait in vain."""

@@ -95,8 +95,8 @@ class RayFleet:
     async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         await self._call(name, "take", incarnation, epoch, shards)
 
-    async def release(self, name: str, incarnation: Incarnation, shards: list[ShardId]) -> None:
-        await self._call(name, "release", incarnation, shards, deadline_s=_DRAIN_DEADLINE_S)
+    async def release(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
+        await self._call(name, "release", incarnation, epoch, shards, deadline_s=_DRAIN_DEADLINE_S)
 
     async def drain(self) -> None:
         """End everything in order: clients first, so that nothing is asked of leaving hosts."""

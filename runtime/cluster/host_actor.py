@@ -94,14 +94,14 @@ class SessionHost:
         if incarnation == self._host.incarnation:
             self._host.take(epoch, shards)
 
-    async def release(self, incarnation: Incarnation, shards: list[ShardId]) -> None:
+    async def release(self, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         if incarnation != self._host.incarnation:
             raise RuntimeError("another life of this host is asked")
-        await self._host.release(shards)
+        await self._host.release(epoch, shards)
 
     async def drain(self) -> None:
         """Commit everything, give every shard up, and give the incarnation back."""
-        await self._host.release(self._host.owned)
+        await self._host.release(self._host.epoch, self._host.owned)
         await self._membership.fence(self._host.incarnation)
 
     async def status(self) -> dict[str, Any]:

@@ -213,6 +213,7 @@ class _RouterEnd(_Stream):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.welcomed.done():
             self.welcomed.set_exception(ConnectionError("the host hung up"))
+            self.welcomed.exception()  # seen, even when the dialler has given up
         elif not self.welcomed.cancelled():
             self._on_closed()
 

@@ -27,7 +27,7 @@ async def test_a_resident_idle_session_fits_four_kibibytes() -> None:
             await play(key)
         # Everybody passivates, and comes back from the journal: what is measured is the resident
         # session alone, not what the in-memory journal keeps of it.
-        await host.release(host.owned)
+        await host.release(host.epoch, host.owned)
         assert host.resident == 0
         gc.collect()
         tracemalloc.start()

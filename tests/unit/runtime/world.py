@@ -185,10 +185,10 @@ class World:
         if host is not None and host.incarnation == incarnation:
             host.take(epoch, shards)
 
-    async def release(self, name: str, incarnation: Incarnation, shards: list[ShardId]) -> None:
+    async def release(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         host = self.hosts[name]
         assert host.incarnation == incarnation
-        await host.release(shards)
+        await host.release(epoch, shards)
 
     async def kill(self, name: str) -> None:
         """End a host like ``kill -9``; the coordinator starts another life of it."""
