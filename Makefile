@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEDS ?= 500
 
-.PHONY: up test check bench lock clean
+.PHONY: up test check sim bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -32,6 +32,9 @@ check: $(STAMP) ## Style, types, layers
 
 test: check ## Every check and every test
 	$(BIN)/pytest
+
+sim: $(STAMP) ## Simulate SEEDS=500 seeded worlds and check every promise in each; SEED=n replays one
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --timeline,--seeds $(SEEDS))
 
 bench: $(STAMP) ## Measure durable spins per second on this machine
 	$(BIN)/python -m benchmarks.spins

@@ -79,6 +79,14 @@ async def test_the_map_begins_empty_and_each_change_raises_its_epoch(storage: St
     assert await membership.shard_map() == ShardMap(4, {}, {})
 
 
+async def test_an_assignment_of_nothing_raises_the_epoch(storage: Storage) -> None:
+    membership = storage.membership
+    one = await membership.register("one", "unix:one", 10.0)
+    await membership.assign(0, {ONE: one})
+    assert await membership.assign(1, {}) == ShardMap(2, {ONE: one}, {one: "unix:one"})
+    assert await membership.assign(1, {ONE: None}) is None
+
+
 async def test_assign_refuses_an_epoch_that_has_moved(storage: Storage) -> None:
     membership = storage.membership
     one = await membership.register("one", "unix:one", 10.0)

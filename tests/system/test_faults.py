@@ -24,7 +24,19 @@ async def _checked(arena: Arena, run: BotRun) -> dict[str, Any]:
     """The bots' report, after comparing their log with the journal and auditing the ledger."""
     check = check_log(run.log, await arena.turns())
     print(check.summary())
-    print({k: run.report[k] for k in ("acknowledged", "reconnects", "resent", "recovery_s")})
+    print(
+        {
+            k: run.report[k]
+            for k in (
+                "acknowledged",
+                "reconnects",
+                "resent",
+                "recovery_s",
+                "bot_stall_p50_s",
+                "bot_stall_max_s",
+            )
+        }
+    )
     assert check.ok, (check.summary(), check.examples)
     assert run.status == 0, (run.report, run.said)
     assert run.report["event_gaps"] == 0

@@ -1,0 +1,3 @@
+from tests.simulation.sweep import main
+
+main()

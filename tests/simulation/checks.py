@@ -1,0 +1,310 @@
+"""The checks that run while the world does, each at the instant at which it could be broken.
+
+Sees commits before their effect, messages as they leave a host, and answers as a client gets them.
+Must not change anything. The first violation stops the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from runtime.activation import fingerprint_of
+from runtime.executor import REMINDER_PREFIX
+from runtime.host import GENESIS_ID
+from runtime.identity import ActorId, ShardId, kind_of, shard_of
+from runtime.journal import CommitBatch, OutboxRecord, PushRecord, SnapshotRecord, TurnRecord
+from runtime.stream import Attach, Attached, Deliver, Failure, Pushed, Result
+from tests.simulation.database import Watch
+from tests.simulation.shadow import Shadow, decode
+
+if TYPE_CHECKING:
+    from tests.simulation.history import Invocation
+    from tests.simulation.world import World
+
+READS = frozenset({"look", "get_profile"})
+EARLY_MS = 250
+"""How much a host's timer may run ahead of its wall clock."""
+
+
+_decode_pushes = msgspec.msgpack.Decoder(list[PushRecord]).decode
+
+
+class Checks(Watch):
+    """``violations`` are ``(check, what happened)``; ``timeline`` is kept on request."""
+
+    def __init__(self, world: World, with_timeline: bool) -> None:
+        self.world = world
+        self.violations: list[tuple[str, str]] = []
+        self.timeline: list[str] | None = [] if with_timeline else None
+        self.shadows: dict[ActorId, Shadow] = {}
+        self.sends: dict[str, OutboxRecord] = {}
+        """Every durable send that was ever committed."""
+        self._placements: dict[str, Any] = {}
+        self._shards: dict[ActorId, ShardId] = {}
+        self.checked = 0
+        self.turns = 0
+
+    def note(self, text: str) -> None:
+        if self.timeline is not None:
+            self.timeline.append(f"{self.world.simulator.now:12.6f}  {text}")
+
+    def violated(self, check: str, what: str) -> None:
+        self.note(f"VIOLATION {check}: {what}")
+        self.violations.append((check, what))
+        self.world.simulator.stopped = True
+
+    def shadow(self, actor: ActorId) -> Shadow:
+        shadow = self.shadows.get(actor)
+        if shadow is None:
+            shadow = self.shadows[actor] = Shadow(actor, self.world.behavior(kind_of(actor)))
+        return shadow
+
+    def _owner(self, actor: ActorId) -> int | None:
+        shard = self._shards.get(actor)
+        if shard is None:
+            placement = self.world.behavior(kind_of(actor)).placement
+            shard = self._shards[actor] = shard_of(actor, placement)
+        return self.world.database.membership._owners.get(shard)
+
+    # Commits
+
+    def committing(self, batch: CommitBatch) -> None:
+        if self.timeline is not None:
+            turns = ", ".join(f"{t.actor}:{t.seq} {t.command_id}" for t in batch.turns)
+            self.note(
+                f"incarnation {batch.incarnation} commits [{turns}] snapshots"
+                f" {[f'{s.actor}:{s.seq}' for s in batch.snapshots]} acknowledged {batch.acknowledged}"
+                + (f" REFUSED {batch.refused}" if batch.refused else "")
+            )
+        snapshots: dict[tuple[ActorId, int], Any] = {(s.actor, s.seq): s for s in batch.snapshots}
+        if len(snapshots) < len(batch.snapshots):
+            snapshots = {}
+            for snapshot in batch.snapshots:
+                snapshots[snapshot.actor, snapshot.seq] = snapshot
+        for turn in batch.turns:
+            self._turn(turn, batch.incarnation)
+            snapshot = snapshots.pop((turn.actor, turn.seq), None)
+            if snapshot is not None:
+                self._wrong("snapshot", turn.actor, self.shadow(turn.actor).check_snapshot(snapshot))
+        for (actor, _), snapshot in snapshots.items():
+            shadow = self.shadow(actor)
+            if snapshot.seq >= shadow.seq:
+                self._wrong("snapshot", actor, shadow.check_snapshot(snapshot))
+            elif self._replaces(snapshot):
+                # A commit that was given up long ago, and takes effect now.
+                past = Shadow(actor, shadow.behavior)
+                for seq in range(1, snapshot.seq + 1):
+                    past.feed(self.world.database.turns[actor, seq])
+                self._wrong("snapshot", actor, past.check_snapshot(snapshot))
+        for command_id in batch.acknowledged:
+            send = self.sends.get(command_id)
+            if send is None or self.world.database.journal._by_command.get((send.to, command_id)) is None:
+                self.violated("sends", f"{command_id} acknowledged before its receiver's turn is durable")
+        for command_id, reason in batch.refused:
+            self.violated("sends", f"{command_id} refused: {reason}")
+
+    def _replaces(self, snapshot: SnapshotRecord) -> bool:
+        known = self.world.database.journal._snapshots.get(snapshot.actor)
+        return known is None or known.seq < snapshot.seq
+
+    def _turn(self, turn: TurnRecord, incarnation: int) -> None:
+        self.turns += 1
+        actor, command_id = turn.actor, turn.command_id
+        owner = self._owner(actor)
+        if owner != incarnation:
+            self.violated(
+                "one writer", f"{actor}:{turn.seq} by incarnation {incarnation}, the owner is {owner}"
+            )
+        if (actor, command_id) in self.world.database.journal._by_command:
+            self.violated("exactly once", f"{actor}: {command_id} is applied a second time")
+        shadow = self.shadow(actor)
+        self._wrong("journal", actor, shadow.feed(turn))
+        if command_id.startswith(REMINDER_PREFIX):
+            self._fired(turn, shadow)
+        elif command_id == GENESIS_ID:
+            pass
+        elif command_id not in self.sends and not self.world.history.was_asked(actor, command_id):
+            self.violated("exactly once", f"{actor}: nobody asked for {command_id}")
+        for send in turn.sends:
+            if send.command_id in self.sends:
+                self.violated("sends", f"{send.command_id} is sent twice")
+            self.sends[send.command_id] = send
+        for reminder in turn.reminders_set:
+            shadow.reminders[reminder.name] = reminder
+        for name in turn.reminders_cleared:
+            shadow.reminders.pop(name, None)
+
+    def _fired(self, turn: TurnRecord, shadow: Shadow) -> None:
+        name, _, set_by = turn.command_id.removeprefix(REMINDER_PREFIX).rpartition("/")
+        reminder = shadow.reminders.get(name)
+        if reminder is None or reminder.seq != int(set_by):
+            self.violated(
+                "reminders", f"{turn.actor}: {name} set by turn {set_by} fires; there is {reminder}"
+            )
+        elif turn.recorded_ms < reminder.due_ms - EARLY_MS:
+            early_ms = reminder.due_ms - turn.recorded_ms
+            self.violated("reminders", f"{turn.actor}: {name} fires {early_ms} ms early")
+
+    def _wrong(self, check: str, actor: ActorId, wrong: list[str]) -> None:
+        for what in wrong:
+            self.violated(check, f"{actor}: {what}")
+
+    # What comes into a host, and what leaves it
+
+    def enters(self, link: Any, messages: Any) -> None:
+        by_command = self.world.database.journal._by_command
+        for message in messages:
+            kind = type(message)
+            if kind is Deliver or kind is Attach:
+                link.asked[message.ref] = message
+            if kind is Deliver and (row := by_command.get((message.actor, message.command_id))):
+                link.repeated[message.ref] = row
+            if kind is Deliver and message.sender is not None and message.command_id not in self.sends:
+                self.violated("output gate", f"the send {message.command_id} left before its turn is durable")
+
+    def leaves(self, service: Any, link: Any, message: Any) -> None:
+        kind = type(message)
+        if kind is Pushed:
+            self._speaks(service, message.actor, "a push")
+            self._pushed(message)
+        elif kind is Result:
+            request = link.asked.pop(message.ref)
+            self._speaks(service, request.actor, request.command_id)
+            stored = self.world.database.journal._by_command.get((request.actor, request.command_id))
+            if stored is None and request.name not in READS:
+                self.violated("output gate", f"{request.actor}: the reply to {request.command_id} left early")
+            if request.name == "look":
+                self._number(request, msgspec.msgpack.decode(message.data)["number"])
+        elif kind is Failure:
+            request = link.asked.pop(message.ref)
+            row = link.repeated.pop(message.ref, None)
+            if row is not None and not message.retryable:
+                # It was durable before this request came in.
+                is_same = row.fingerprint == fingerprint_of(request.name, bytes(request.data))
+                if is_same or message.code != "id_reused":
+                    self.violated(
+                        "exactly once",
+                        f"{request.actor}: {request.command_id} was applied, and is refused ({message.code})",
+                    )
+            if not message.retryable and message.code not in ("internal",):
+                self._speaks(service, request.actor, "a rejection")
+                if message.code in ("bad_amount", "insufficient_funds") and kind_of(request.actor) == "vault":
+                    self._number(request, int(message.message.split()[0]))
+        elif kind is Attached:
+            self._attached(service, message, link.asked.pop(message.ref))
+
+    def _number(self, request: Deliver, number: int) -> None:
+        """An answer that names the turn it rests on."""
+        if number > self.shadow(request.actor).seq:
+            self.violated("output gate", f"{request.actor}: {request.command_id} rests on turn {number}")
+
+    def _speaks(self, service: Any, actor: ActorId, what: str) -> None:
+        owner = self._owner(actor)
+        if owner != service.incarnation:
+            self.violated(
+                "lease", f"incarnation {service.incarnation} says {what} for {actor}, owned by {owner}"
+            )
+
+    def _pushed(self, message: Pushed) -> None:
+        pushes = self.shadow(message.actor).pushes
+        items: Any = message.items
+        if isinstance(items, msgspec.Raw):
+            items = _decode_pushes(items)
+        last = message.first_seq - 1 + len(items)
+        if last > len(pushes):
+            self.violated("output gate", f"{message.actor}: push {last} left before its turn is durable")
+            return
+        said = [(item.type, bytes(item.data)) for item in items]
+        if said != pushes[message.first_seq - 1 : last]:
+            self.violated("events", f"{message.actor}: push {message.first_seq} is not what the journal has")
+
+    def _attached(self, service: Any, message: Attached, request: Attach) -> None:
+        shadow = self.shadow(message.actor)
+        if message.position > len(shadow.pushes):
+            self.violated("output gate", f"{message.actor}: attached at {message.position} before its turn")
+            return
+        position = request.after
+        for pushed in message.backlog:
+            self._pushed(pushed)
+            if position is None or pushed.first_seq != position + 1:
+                self.violated("events", f"{message.actor}: backlog of {pushed.first_seq} after {position}")
+            position = pushed.first_seq + len(pushed.items) - 1
+        if message.view is None and position != message.position:
+            self.violated(
+                "events", f"{message.actor}: attached at {message.position}, the backlog ends at {position}"
+            )
+        if message.view is not None:
+            self._speaks(service, message.actor, "a view")
+            view = decode(message.view)
+            gold = view.get("gold_balance", view.get("gold"))
+            golds = [
+                shadow.golds[seq]
+                for seq in range(shadow.seq, -1, -1)
+                if shadow.push_seqs[seq] == message.position
+            ]
+            if gold not in golds:
+                self.violated(
+                    "linearizable", f"{message.actor}: a view with {gold} gold at {message.position}"
+                )
+
+    # What a client is told
+
+    def answered(self, invocation: Invocation, answer: Result | Failure) -> None:
+        """At the instant of the delivery to whoever asked."""
+        self.checked += 1
+        actor, command_id = invocation.actor, invocation.command_id
+        shadow = self.shadow(actor)
+        stored = self.world.database.journal._by_command.get((actor, command_id))
+        if type(answer) is Failure:
+            is_same = stored is None or stored.fingerprint == invocation.fingerprint
+            if answer.code == "id_reused" and is_same:
+                self.violated("exactly once", f"{actor}: {command_id} is not a reused id")
+            return
+        data = bytes(answer.data)
+        if stored is not None:
+            if stored.fingerprint != invocation.fingerprint:
+                self.violated("exactly once", f"{actor}: {command_id} reused, but answered")
+            elif data != shadow.replies[stored.seq - 1]:
+                self.violated("exactly once", f"{actor}: {command_id} got a reply that is not its own")
+            if stored.seq <= invocation.floor:
+                self.violated(
+                    "linearizable",
+                    f"{actor}: {command_id} is turn {stored.seq}, turn {invocation.floor} was seen before",
+                )
+            seq = stored.seq
+        elif invocation.name not in READS:
+            self.violated("nothing lost", f"{actor}: {command_id} is acknowledged and not in the journal")
+            return
+        else:
+            seq = self._read(invocation, shadow, decode(data))
+        shadow.acknowledged_seq = max(shadow.acknowledged_seq, seq)
+
+    def _read(self, invocation: Invocation, shadow: Shadow, said: dict[str, Any]) -> int:
+        """The turn that a read saw: not older than what anybody had seen when it was asked."""
+        if "number" in said:
+            number: int = said["number"]
+            if not invocation.floor <= number <= shadow.seq or shadow.golds[number] != said["gold"]:
+                self.violated(
+                    "linearizable",
+                    f"{shadow.actor}: {invocation.command_id} saw turn {number} with {said['gold']} gold;"
+                    f" turn {invocation.floor} had been seen, {shadow.seq} is durable",
+                )
+            return number
+        gold = said["gold_balance"]
+        if gold not in shadow.golds[invocation.floor :]:
+            self.violated("linearizable", f"{shadow.actor}: {invocation.command_id} saw {gold} gold")
+        return invocation.floor
+
+    def event(self, device: str, actor: ActorId, seq: int, kind: str, data: Any) -> None:
+        """An event as a client got it."""
+        shadow = self.shadow(actor)
+        if seq > len(shadow.pushes):
+            self.violated("output gate", f"{device}: event {seq} before its turn is durable")
+        elif shadow.event(seq) != (kind, data):
+            self.violated("events", f"{device}: event {seq} is not what the journal has")
+
+
+def fingerprint(name: str, data: bytes) -> int:
+    return fingerprint_of(name, data)
