@@ -54,7 +54,8 @@ def run_seeds(seeds: Iterable[int], jobs: int) -> Iterator[Report]:
     if jobs <= 1:
         yield from map(run_seed, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+    # What is imported lives for ever: a collection need not look at it.
+    with multiprocessing.get_context("spawn").Pool(jobs, initializer=gc.freeze) as pool:
         yield from pool.imap_unordered(run_seed, seeds, chunksize=4)
 
 

@@ -15,7 +15,7 @@ from tests.system.arena import Arena, BotRun, running
 
 pytestmark = pytest.mark.system
 
-FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "12"))
+FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "10"))
 """How long each fault test plays; set it to 60 or more for a longer look."""
 PLAYERS = int(os.environ.get("CASINO_FAULT_PLAYERS", "100"))
 
