@@ -338,6 +338,59 @@ def _sends_leave_before_commit() -> Patches:
 
 SILENT = frozenset({"host_pause", "host_superseded", "database_cut"})
 LONELY = frozenset({"host_superseded"})
+DEPOSED = frozenset({"coordinator_crash", "coordinator_superseded"})
+
+# Mistakes that were once in the runtime.
+
+
+def _take_restores_what_was_released() -> Patches:
+    take = Host.take
+
+    def trusting(self: Host, epoch: int, shards: Any) -> None:
+        self._released = {}
+        take(self, epoch, shards)
+
+    yield Host, "take", trusting
+
+
+def _second_release_does_not_wait() -> Patches:
+    release = Host.release
+
+    async def hasty(self: Host, epoch: int, shards: Any) -> None:
+        if set(shards) & self._owned:
+            await release(self, epoch, shards)
+
+    yield Host, "release", hasty
+
+
+def _given_up_host_keeps_its_shards() -> Patches:
+    fence = Coordinator._fence_the_gone
+
+    async def lenient(self: Coordinator, hosts: Any) -> set[int]:
+        latest = {h.name: h.incarnation for h in sorted(hosts, key=lambda h: h.incarnation)}
+        return await fence(
+            self,
+            [
+                h
+                for h in hosts
+                if h.incarnation == latest[h.name]
+                or h.lease_remaining_s < 0
+                or self._fleet.is_known_dead(h.name, h.incarnation)
+            ],
+        )
+
+    yield Coordinator, "_fence_the_gone", lenient
+
+
+def _coordinator_begins_without_a_new_epoch() -> Patches:
+    rounds = Coordinator.round
+
+    async def modest(self: Coordinator) -> None:
+        self._is_begun = True
+        await rounds(self)
+
+    yield Coordinator, "round", modest
+
 
 PLANTED = (
     Planted("gate opened before the commit", _gate_opened_before_commit, 5),
@@ -367,6 +420,12 @@ PLANTED = (
     Planted("send struck off when it leaves", _send_struck_off_when_it_leaves, 20),
     Planted("rollback keeps the state", _rollback_keeps_the_state, 60),
     Planted("upgrade of a snapshot loses a field", _upgrade_loses_a_field, 60),
+    Planted("a take restores what was released", _take_restores_what_was_released, 300),
+    Planted("a second release does not wait", _second_release_does_not_wait, 300),
+    Planted("a given-up host keeps its shards", _given_up_host_keeps_its_shards, 60, LONELY),
+    Planted(
+        "a coordinator begins without a new epoch", _coordinator_begins_without_a_new_epoch, 2000, DEPOSED
+    ),
 )
 
 

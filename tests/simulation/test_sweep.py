@@ -17,16 +17,14 @@ def test_no_check_is_violated(begin: int) -> None:
         assert not violations, f"{violations[0]}: {replay_command(seed)}"
 
 
-# Seeds that found a defect of the runtime while the simulation was written: (seed, what it was).
+# Seeds that fail when a mended defect of the runtime is put back: (seed, what it was). They mean
+# something only as long as scenarios stay as they are; ``planted`` has the mistakes themselves.
 FOUND = (
-    (25, "a repeat of a forgotten command was refused; repeats took each other's replies away"),
-    (26, "a defective turn took an innocent send of its actor along"),
+    (25, "a repeat of a forgotten command was refused; two such repeats took turns for ever"),
     (94, "a host that was given up, but lived, kept its shards for ever"),
-    (383, "takeover without fencing of a host that died during the round"),
-    (548, "a take on its way overtaken by a release gave the shard to two hosts"),
+    (185, "a take on its way was overtaken by a release, and gave the shard to two hosts"),
+    (402, "a shard released again while it drained was left half released"),
     (608, "a second release returned while the first was still draining"),
-    (902, "an exception that nobody looks at when a host hangs up during a greeting"),
-    (1070, "two coordinators: the one gave back what the other gave away"),
     (1210, "the same, seen as an answer of a host that is no owner"),
 )
 
