@@ -265,12 +265,12 @@ async def test_payments_arrive_exactly_once_whoever_dies() -> None:
 
 async def test_reminders_ring_once_even_after_a_kill() -> None:
     async with World(Purse(), hosts=1) as world:
-        due = world.clock.now_ms() + 150
+        due = world.clock.now_ms() + 500
         await world.ask("ann", "1", "alarm", due_ms=due)
         await world.ask("ben", "1", "alarm", due_ms=due)
         await world.ask("ben", "2", "alarm", due_ms=None)
         await world.kill("session-host-0")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(1.5)
         answer = await world.ask("ann", "2", "read")
         assert isinstance(answer, dict)
         assert answer["rings"] == 1
@@ -359,15 +359,15 @@ async def test_only_the_defective_turn_is_refused() -> None:
 async def test_a_moved_reminder_rings_at_its_new_time_only() -> None:
     async with World(Purse()) as world:
         now = world.clock.now_ms()
-        await world.ask("ann", "1", "alarm", due_ms=now + 200)
-        await asyncio.sleep(0.12)
-        await world.ask("ann", "2", "alarm", due_ms=now + 700)
-        await world.ask("ben", "1", "alarm", due_ms=now + 200)
+        await world.ask("ann", "1", "alarm", due_ms=now + 1000)
+        await world.ask("ben", "1", "alarm", due_ms=now + 1000)
+        await asyncio.sleep(0.3)
+        await world.ask("ann", "2", "alarm", due_ms=now + 2500)
         await world.ask("ben", "2", "alarm", due_ms=None)
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(1.1)
         rings = [await world.ask(key, "r1", "read") for key in ("ann", "ben")]
         assert [ring["rings"] for ring in rings if isinstance(ring, dict)] == [0, 0]
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(2.0)
         rings = [await world.ask(key, "r2", "read") for key in ("ann", "ben")]
         assert [ring["rings"] for ring in rings if isinstance(ring, dict)] == [1, 0]
 
@@ -424,8 +424,9 @@ async def test_overload_is_said_at_once_though_nothing_commits() -> None:
     world.journal = Stuck()
     async with world:
         asked = [asyncio.create_task(world.ask("ann", f"c{n}", "add", amount=1)) for n in range(50)]
-        await asyncio.sleep(0.3)
-        assert sum(task.done() for task in asked) == 45
+        async with asyncio.timeout(10):
+            while sum(task.done() for task in asked) < 45:
+                await asyncio.sleep(0.01)
         open_gate.set()
         await asyncio.gather(*asked)
 
@@ -479,7 +480,8 @@ async def test_a_host_that_does_not_release_holds_up_no_takeover() -> None:
         await world.membership.set_desired(desired._replace(session_hosts=3))
         await asyncio.sleep(0.3)
         await world.kill("session-host-1")
-        async with asyncio.timeout(2):
+        # The release is given up after 10 s; the takeover must not have waited for that.
+        async with asyncio.timeout(8):
             answers = await asyncio.gather(*(world.ask(f"p{n}", "1", "add", amount=1) for n in range(40)))
         assert {_gold(answer) for answer in answers} == {1}
 
