@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.coordination import adopt, balance
+from runtime.assignment import adopt, balance
 from runtime.identity import ShardId
 
 SHARDS = [ShardId(f"session#{number}") for number in range(16)]
