@@ -17,6 +17,8 @@ pytestmark = pytest.mark.system
 
 FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "10"))
 """How long each fault test plays; set it to 60 or more for a longer look."""
+DEDICATED = os.environ.get("CASINO_SESSION_PLACEMENT") == "dedicated"
+"""Export it to run the suite with a process for each session; with few players, then."""
 PLAYERS = int(os.environ.get("CASINO_FAULT_PLAYERS", "100"))
 
 
@@ -127,7 +129,9 @@ async def test_everything_killed_and_started_again(data: Path) -> None:
 
 async def test_passivated_sessions_come_back(data: Path) -> None:
     with running(data, CASINO_PASSIVATE_AFTER_S="0.3") as arena:
-        async with arena.bots(30, 8, think=1.5) as playing:
+        # A process of one's own takes seconds to start: where every session has one, slower players.
+        seconds, think = (25, 4) if DEDICATED else (8, 1.5)
+        async with arena.bots(min(30, PLAYERS), seconds, think=think) as playing:
             await _checked(arena, await playing)
 
 
