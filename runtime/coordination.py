@@ -47,6 +47,11 @@ class Fleet(Protocol):
         """Whether this very process is certainly gone, not just silent."""
         ...
 
+    def discard(self, name: str, incarnation: Incarnation) -> None:
+        """End a process that is fenced and silent, if it lives within reach: a dedicated host can have
+        no successor while it holds the name."""
+        ...
+
     async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         """Tell a host what it owns."""
         ...
@@ -183,6 +188,10 @@ class Coordinator:
         packed = self._by_name(live, names)
         silent = self._silent(hosts, fenced)
         owners = {s: o for s, o in shard_map.owners.items() if o not in silent}
+        alone = {owner for shard, owner in shard_map.owners.items() if is_dedicated(shard)}
+        for host in hosts:
+            if host.incarnation in silent & alone:
+                self._fleet.discard(host.name, host.incarnation)
 
         changes: dict[ShardId, Incarnation | None] = {}
         loads = {i: sum(1 for o in owners.values() if o == i) for i in packed}

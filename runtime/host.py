@@ -419,7 +419,6 @@ class Host:
         again, in order. ``known`` are replies that the journal already holds."""
         if known:
             activation.known = (activation.known or {}) | known
-        if known:
             # Each repeat of an old id costs a commit its first try; the one who sends many waits.
             activation.repeats += 1
         again = deque((e.request, e.listener) for e in entries if e.request is not None)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -62,6 +63,8 @@ class RayFleet:
         self._gateways: dict[str, Any] = {}
         self._watched: set[tuple[str, Incarnation]] = set()
         self._dead: set[tuple[str, Incarnation]] = set()
+        self._local: dict[tuple[str, Incarnation], int] = {}
+        """Process ids of the living hosts of this machine."""
         self._watches: dict[str, asyncio.Task[None]] = {}
         self._endings: dict[str, asyncio.Task[None]] = {}
         """Gateways on their way out, which may take them a while."""
@@ -91,6 +94,13 @@ class RayFleet:
 
     def is_known_dead(self, name: str, incarnation: Incarnation) -> bool:
         return (name, incarnation) in self._dead
+
+    def discard(self, name: str, incarnation: Incarnation) -> None:
+        pid = self._local.get((name, incarnation))
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                # Ray's own way asks the process, and it does not answer. Ray restarts it then.
+                os.kill(pid, signal.SIGKILL)
 
     async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         await self._call(name, "take", incarnation, epoch, shards)
@@ -195,7 +205,9 @@ class RayFleet:
             self._on_change()
         try:
             if node == local_node_id():
+                self._local[name, incarnation] = pid
                 await _process_end(pid)
+                del self._local[name, incarnation]
                 # The kernel says so: no lease needs to run out first.
                 self._dead.add((name, incarnation))
                 _log.warning("host died", extra={"host": name, "incarnation": incarnation})

@@ -271,6 +271,9 @@ class FleetClient:
     def is_known_dead(self, name: str, incarnation: Incarnation) -> bool:
         return (name, incarnation) in self.dead
 
+    def discard(self, name: str, incarnation: Incarnation) -> None:
+        """Out of reach, as on another node: whoever is paused comes back by itself."""
+
     async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         await self._call(name, lambda service: service.take(incarnation, epoch, shards), 2.0)
 

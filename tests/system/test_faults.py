@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks.reconcile_log import check_log
@@ -137,10 +138,15 @@ async def test_passivated_sessions_come_back(data: Path) -> None:
 
 async def test_dedicated_placement_plays_and_survives(data: Path) -> None:
     with running(data, CASINO_SESSION_PLACEMENT="dedicated") as arena:
-        async with arena.bots(4, 25, sign_up_parallel=4) as playing:
-            await asyncio.sleep(15.0)
+        async with arena.bots(4, 30, sign_up_parallel=4) as playing:
+            await asyncio.sleep(12.0)
             assert len(arena.actors("SessionHost")) == 4
             arena.kill("SessionHost", 1)
+            await asyncio.sleep(5.0)
+            stopped = arena.actors("SessionHost")[0]
+            stopped.send_signal(signal.SIGSTOP)
+            # Nobody else can have its name: past its lease it is ended, and begins a new life.
+            await _until(lambda: not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE)
             await _checked(arena, await playing)
 
 

@@ -180,6 +180,9 @@ class World:
     def is_known_dead(self, name: str, incarnation: Incarnation) -> bool:
         return incarnation in self.dead
 
+    def discard(self, name: str, incarnation: Incarnation) -> None:
+        pass
+
     async def take(self, name: str, incarnation: Incarnation, epoch: int, shards: list[ShardId]) -> None:
         host = self.hosts.get(name)
         if host is not None and host.incarnation == incarnation:
