@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from actors.games.crash import HASH_BYTES, crash_point
 from actors.games.fairness import SERVER_SEED_BYTES, commitment, draws
+from actors.games.hash_chain import walk_down
 from actors.games.slots import MACHINES, Outcome, spin
 
 
@@ -39,3 +41,27 @@ def verify_slots(
     if stake < 1:
         raise ValueError("the stake is 1 or more")
     return SlotsProof(commitment(seed), spin(MACHINES[machine], stake, draws(seed, client_seed, nonce)))
+
+
+class CrashProof(NamedTuple):
+    crash_point: int
+    """In hundredths. Must be where the round crashed."""
+    previous_hash: str
+    """In hex. Must be the hash of the round before; of a chain's first round, the terminating hash."""
+
+
+def verify_crash(salt: str, round_hash: str) -> CrashProof:
+    """Compute a round again. ``salt`` is the one published, ``round_hash`` the one revealed, both in hex.
+
+    Raises:
+        ValueError: an argument could not have been part of a round; the message says which.
+    """
+    if not re.fullmatch(r"[0-9a-f]{1,128}", salt):
+        raise ValueError("the salt is lower-case hexadecimal, as published, of at most 128 digits")
+    try:
+        revealed = bytes.fromhex(round_hash)
+    except ValueError:
+        raise ValueError("the hash is not hexadecimal") from None
+    if len(revealed) != HASH_BYTES:
+        raise ValueError(f"the hash has {len(revealed)} bytes, not {HASH_BYTES}")
+    return CrashProof(crash_point(revealed, salt), walk_down(revealed, 1).hex())

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from actors.feature import Command, Event, Feature
 from actors.games.fairness import below, commitment, draws
-from actors.play import Played, apply_play, check_stake, settle
+from actors.play import STAKE_OUT_OF_RANGE, Played, apply_play, check_stake, settle
 from actors.pushes import UserAction
 from actors.session_state import SessionState
 from actors.wallet import GOLD_LIMIT, INSUFFICIENT_FUNDS
@@ -126,7 +126,6 @@ MACHINES: dict[str, Machine] = {machine.name: machine for machine in (CLASSIC,)}
 
 GAME = "slots"
 UNKNOWN_MACHINE = "unknown_machine"
-STAKE_OUT_OF_RANGE = "stake_out_of_range"
 
 
 class SpinSlots(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -187,10 +186,10 @@ def _spin_slots(state: SessionState, command: SpinSlots, context: Context) -> De
                 GAME,
                 stake,
                 outcome.payout,
-                state.nonce,
                 settled.gold_after,
                 settled.exp_after,
                 settled.level_after,
+                state.nonce,
                 machine.name,
                 outcome.stops,
             ),
