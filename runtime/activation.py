@@ -9,20 +9,27 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Generic
+from typing import Any, Generic, NamedTuple
 
 import msgspec
 
 from runtime.behavior import Behavior, CommandSpec, State
-from runtime.errors import IdReused, Rejected
+from runtime.errors import IdReused, Overloaded, Rejected
 from runtime.identity import ActorId, key_of
 from runtime.journal import Recovered, SnapshotRecord
 from runtime.lifecycle import Phase, check
-from runtime.turn import decode_body
+from runtime.settings import HostSettings
+from runtime.stream import Listener, Misrouted
+from runtime.turn import answer_of, decode_body, deferred_to
 
 _log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+class Waiting(NamedTuple):
+    ref: int
+    listener: Listener
 
 
 class StoredReply(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -35,8 +42,11 @@ class StoredReply(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Codec(Generic[State]):
     """The decoders of one behavior, built once per process."""
 
-    def __init__(self, behavior: Behavior[State]) -> None:
+    def __init__(self, behavior: Behavior[State], settings: HostSettings | None = None) -> None:
+        settings = settings or HostSettings()
         self.behavior = behavior
+        self.mailbox_messages_max = behavior.mailbox_messages_max or settings.mailbox_messages_max
+        self.snapshot_interval_turns = behavior.snapshot_interval_turns or settings.snapshot_interval_turns
         self.specs: dict[str, CommandSpec] = dict(behavior.commands)
         self.commands: dict[str, Callable[[bytes], Any]] = {
             name: msgspec.msgpack.Decoder(spec.data).decode for name, spec in self.specs.items()
@@ -45,6 +55,7 @@ class Codec(Generic[State]):
             list[behavior.events]  # type: ignore[name-defined]
         ).decode
         self.state: Callable[[bytes], State] = msgspec.msgpack.Decoder(behavior.state_type).decode
+        self.has_alarms = type(behavior).alarm is not Behavior.alarm
 
 
 _decode_memory = msgspec.msgpack.Decoder(tuple[dict[str, StoredReply], dict[str, int] | None]).decode
@@ -77,6 +88,7 @@ class Activation(Generic[State]):
         "snapshot_seq",
         "state",
         "uncommitted",
+        "waiting",
     )
 
     def __init__(self, actor: ActorId, codec: Codec[State], now_s: float) -> None:
@@ -98,6 +110,8 @@ class Activation(Generic[State]):
         """Unsound since a rule failed half way: to be loaded when its commits under way are done."""
         self.repeats = 0
         """How often a commit was refused because a client repeated an old command id."""
+        self.waiting: dict[str, list[Waiting]] | None = None
+        """Who waits for a deferred reply, by the id of the command that will give it."""
         self.mailbox: deque[Any] | None = deque()
         self.last_used_s = now_s
 
@@ -170,6 +184,37 @@ class Activation(Generic[State]):
         if stored.fingerprint != fingerprint:
             raise IdReused(f"the id {command_id!r} was used for another command")
         return stored.reply
+
+    def wait(self, answer_id: str, ref: int, listener: Listener) -> None:
+        """Have a caller wait for a deferred reply.
+
+        Raises:
+            Overloaded: too many wait already.
+        """
+        waiting = self.waiting = self.waiting or {}
+        if sum(map(len, waiting.values())) >= self.codec.mailbox_messages_max:
+            raise Overloaded("too many callers wait for deferred replies")
+        waiting.setdefault(answer_id, []).append(Waiting(ref, listener))
+
+    def answered(self, answer_id: str, reply: bytes) -> None:
+        """Tell those who waited for this reply, now that it is durable."""
+        if self.waiting is None:
+            return
+        callers = self.waiting.pop(answer_id, [])
+        deferral = deferred_to(reply)
+        if deferral is not None:
+            self.waiting.setdefault(deferral, []).extend(callers)
+        else:
+            for ref, listener in callers:
+                listener.send(answer_of(ref, reply))
+        self.waiting = self.waiting or None
+
+    def dismiss(self) -> None:
+        """The actor is loaded anew, or leaves: whoever waits must ask again."""
+        waiting, self.waiting = self.waiting, None
+        for callers in (waiting or {}).values():
+            for ref, listener in callers:
+                listener.send(Misrouted(ref))
 
     def keep_reply(self, command_id: str, stored: StoredReply, replies_max: int) -> None:
         """Remember a reply. Those of uncommitted turns are never forgotten: the journal, which

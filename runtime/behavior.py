@@ -39,11 +39,43 @@ class Push(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Send(NamedTuple):
-    """A durable command to another actor: delivered at least once, applied exactly once."""
+    """A durable command to another actor: delivered at least once, applied exactly once.
+
+    With ``then`` it is a question: what the other actor makes of it comes back as a command of
+    that name, whose data is an :class:`Answer`. The send stands until that turn is durable.
+    """
 
     to: ActorId
     name: str
     data: msgspec.Struct
+    then: str = ""
+
+
+class Refusal(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A reply that says no. Unlike a raised ``Rejected`` it may come with events, and it is
+    remembered: the same command id is refused in the same way for ever."""
+
+    code: str
+    message: str
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a question came to: the data of its ``then`` command."""
+
+    reply: bytes = b""
+    """The other actor's reply, a MessagePack map; empty when it refused."""
+    refusal: Refusal | None = None
+
+
+class Alarm(NamedTuple):
+    """A timer that follows from the state, and is kept in memory only: nothing stored betrays its
+    time. It fires ``name`` at ``at_ms`` or later, under a command id made of ``id``: a turn that
+    an alarm of one ``id`` causes happens once, for ever, whoever believes to be the owner."""
+
+    at_ms: int
+    name: str
+    data: msgspec.Struct
+    id: str
 
 
 class Remind(NamedTuple):
@@ -57,9 +89,13 @@ class Remind(NamedTuple):
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What a command comes to. No events: nothing is journaled, and only the reply leaves."""
+    """What a command comes to. No events: nothing is journaled, and only the reply leaves.
 
-    reply: msgspec.Struct | Mapping[str, Any]
+    ``reply`` None defers it: the caller gets the reply of the turn that answers this decision's
+    question, of which there must be exactly one.
+    """
+
+    reply: msgspec.Struct | Mapping[str, Any] | None
     events: Sequence[msgspec.Struct] = ()
     pushes: Sequence[Push] = ()
     transfers: Sequence[Transfer] = ()
@@ -87,8 +123,9 @@ class CommandSpec:
     data: type[msgspec.Struct]
     result: type[msgspec.Struct]
     summary: str
-    audience: Literal["player", "system"] = "player"
-    """``player``: a client may send it to its own session. ``system``: only actors and operators."""
+    audience: Literal["player", "public", "system"] = "player"
+    """``player``: a client may send it to its own session. ``public``: it reads what anyone may know.
+    ``system``: only actors and operators."""
     errors: tuple[str, ...] = ()
     """The codes it is rejected with, besides those every command can meet."""
 
@@ -116,6 +153,15 @@ class Behavior(ABC, Generic[State]):
     """Union of the event Structs, for decoding the journal."""
     schema_version: ClassVar[int] = 1
     """Version of the encoded state in snapshots. Raise it when ``state_type`` changes."""
+    snapshot_interval_turns: ClassVar[int | None] = None
+    """Turns between snapshots, where the host's own measure does not fit a state of this size."""
+    mailbox_messages_max: ClassVar[int | None] = None
+    """Commands of one actor that may wait, where the host's own measure is too small for a meeting place."""
+    always_on: ClassVar[bool] = False
+    """Placed from the start, loaded as soon as a host owns it, never passivated. Only for a dedicated
+    kind whose groups are its keys."""
+    tick_interval_ms: ClassVar[int] = 0
+    """How often ``tick`` is asked; 0 is never."""
     genesis: tuple[str, msgspec.Struct] | None = None
     """``(command name, data)`` run right before the first client's request to an actor that ``is_new``.
     Durable sends reach a new actor without it."""
@@ -146,6 +192,19 @@ class Behavior(ABC, Generic[State]):
     def is_new(self, state: State) -> bool:
         """Whether ``genesis`` has yet to run."""
         return False
+
+    def alarm(self, state: State) -> Alarm | None:
+        """The next thing that time alone will bring. Asked after each turn and after loading."""
+        return None
+
+    def tick(self, state: State, now_ms: int) -> Push | None:
+        """What subscribers should see of the passing of time. Not journaled, not numbered; a slow
+        reader may miss all but the latest."""
+        return None
+
+    def describe(self, state: State) -> str:
+        """The state in a few words, for operators."""
+        return ""
 
     @abstractmethod
     def view(self, state: State) -> msgspec.Struct | Mapping[str, Any]:

@@ -65,12 +65,19 @@ def host_name(index: int) -> str:
     return f"session-host-{index}"
 
 
+def is_session_host(name: str) -> bool:
+    """Whether a host has packed shards; the others are dedicated."""
+    return name.removeprefix("session-host-").isdecimal()
+
+
 def gateway_name(index: int) -> str:
     return f"gateway-{index}"
 
 
 class Coordinator:
-    """Runs the rounds, and hands the map to whoever follows it. ``packed`` are all packed shards."""
+    """Runs the rounds, and hands the map to whoever follows it. ``packed`` are all packed shards,
+    ``always_on`` by kind those dedicated ones that have a host whether anybody asks or not; other
+    shards of these kinds are given up."""
 
     def __init__(
         self,
@@ -79,7 +86,9 @@ class Coordinator:
         packed: Sequence[ShardId],
         settings: CoordinatorSettings,
         clock: Clock,
+        always_on: Mapping[str, Sequence[ShardId]] | None = None,
     ) -> None:
+        self._always_on = {kind: set(shards) for kind, shards in (always_on or {}).items()}
         self._clock = clock
         self._impatient_from_s = clock.monotonic() + settings.patience_s
         self._moving: asyncio.Task[None] | None = None
@@ -88,7 +97,7 @@ class Coordinator:
         self._fleet = fleet
         self._packed = list(packed)
         self._settings = settings
-        self._wanted: set[ShardId] = set()
+        self._wanted: set[ShardId] = {shard for shards in self._always_on.values() for shard in shards}
         self._unwanted: set[ShardId] = set()
         self._poke = asyncio.Event()
         self._map = ShardMap(-1, {}, {})  # older than any: nothing was published yet
@@ -108,6 +117,8 @@ class Coordinator:
 
     def place(self, shard: ShardId) -> None:
         """A router needs an owner for a dedicated shard."""
+        if self._is_given_up(shard):
+            return
         self._unwanted.discard(shard)
         dedicated = self._wanted | {known for known in self._map.owners if is_dedicated(known)}
         if shard not in dedicated and len(dedicated) >= self._settings.dedicated_hosts_max:
@@ -118,9 +129,15 @@ class Coordinator:
 
     def vacate(self, shard: ShardId) -> None:
         """A dedicated shard's only actor fell idle: its process can go."""
+        if any(shard in shards for shards in self._always_on.values()):
+            return
         self._wanted.discard(shard)
         self._unwanted.add(shard)
         self.poke()
+
+    def _is_given_up(self, shard: ShardId) -> bool:
+        kind = shard.partition("@")[0]
+        return kind in self._always_on and shard not in self._always_on[kind]
 
     async def next_map(self, after_epoch: int, timeout_s: float = 5.0) -> ShardMap:
         """A map newer than ``after_epoch``, or after a while the present one."""
@@ -173,6 +190,7 @@ class Coordinator:
                 return
             shard_map = renewed
             self._is_begun = True
+        self._unwanted |= {shard for shard in shard_map.owners if self._is_given_up(shard)}
         dedicated = {s for s in shard_map.owners if is_dedicated(s)} | self._wanted
         dedicated -= self._unwanted
         await self._fleet.ensure([*names, *sorted(dedicated_host_name(s) for s in dedicated)])

@@ -6,35 +6,61 @@ Synchronous from start to end, so an actor has one command at a time by construc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from runtime.activation import Activation, StoredReply, fingerprint_of
-from runtime.behavior import Context, Decision
+from runtime.behavior import Context, Decision, Refusal
 from runtime.clock import Clock
-from runtime.errors import CommandError, InternalError, Overloaded
-from runtime.group_commit import Entry, GroupCommit, Listener
+from runtime.command_ids import (
+    ALARM_PREFIX,
+    ANSWER_PREFIX,
+    INTERNAL,
+    REMINDER_PREFIX,
+    answer_id,
+    reminder_of,
+    send_id,
+)
+from runtime.errors import CommandError, InternalError, Overloaded, Rejected
+from runtime.group_commit import Entry, GroupCommit
 from runtime.identity import ActorId
 from runtime.journal import OutboxRecord, ReminderRecord, TurnRecord
-from runtime.recall import Recall
+from runtime.outbox import NOT_FINAL
+from runtime.recall import Asked, Recall
 from runtime.settings import HostSettings
-from runtime.stream import Attach, Deliver, Failure, Message, Misrouted, Result
-from runtime.turn import encode, encode_body
+from runtime.stream import Attach, Deliver, Failure, Listener, Message, Misrouted, Result
+from runtime.turn import answer_of, deferred_to, encode, encode_body
 
 _log = logging.getLogger(__name__)
 
-INTERNAL = "\x01"
-"""Begins every command id that the runtime makes. Gateways refuse it in a client's id, so nobody can
-take such an id in advance."""
 
-REMINDER_PREFIX = f"{INTERNAL}reminder/"
+class _Origin(NamedTuple):
+    """Where a request comes from, as far as it makes a difference."""
+
+    is_send: bool = False
+    """A durable send or its answer: what it came to is remembered, even if that is a refusal."""
+    reminder: str | None = None
+    """The reminder that fired."""
+    is_journaled: bool = False
+    """Even if it has no events."""
+
+
+_CLIENT = _Origin()
+_ALARM = _Origin()
+_SEND = _Origin(is_send=True)
+_ANSWER = _Origin(is_send=True, is_journaled=True)
+
+
+_NOTED = Result(0, msgspec.Raw(encode({})))
+"""What an outbox that brings an answer needs to hear: it does not wait for what comes of it."""
 
 
 class Executor:
     """``may_speak`` says whether the host's lease still allows an answer that no commit vouches for;
-    ``unsound`` is called when a rule failed half way through its events."""
+    ``unsound`` is called when a rule failed half way through its events, ``changed`` when an actor
+    that may have an alarm has had a turn."""
 
     def __init__(
         self,
@@ -44,6 +70,7 @@ class Executor:
         settings: HostSettings,
         may_speak: Callable[[], bool],
         unsound: Callable[[Activation[Any]], None],
+        changed: Callable[[Activation[Any]], None],
         recall: Recall,
     ) -> None:
         self._gate = gate
@@ -52,6 +79,7 @@ class Executor:
         self._settings = settings
         self._may_speak = may_speak
         self._unsound = unsound
+        self._changed = changed
         self._recall = recall
 
     def perform(self, activation: Activation[Any], request: Deliver, listener: Listener | None) -> None:
@@ -65,13 +93,12 @@ class Executor:
             return
         except CommandError as error:
             answer = _failure(request.ref, error)
+            if listener is not None and _may_have_forgotten(activation):
+                listener = self._recall.doubting(request, listener)
         except Exception:
             _log.exception("command failed", extra={"actor": request.actor, "command": request.name})
             answer = _failure(request.ref, InternalError("the actor failed; nothing was changed"))
         if answer is not None and listener is not None:
-            if type(answer) is Failure and activation.seq > len(activation.replies):
-                # Some replies are forgotten: it may be a repeat, refused because it was applied.
-                listener = self._recall.listener(request, listener)
             self.answer(activation, listener, answer, request)
 
     def answer(
@@ -90,6 +117,14 @@ class Executor:
         else:
             self._gate.add(Entry(activation, request, listener, answer))
 
+    def tell(self, activation: Activation[Any], listener: Listener, message: Message) -> None:
+        """Say something that nobody asked for and that may be left out."""
+        if not activation.uncommitted:
+            if self._may_speak():
+                listener.send(message)
+        elif self._gate.pending_entries < self._settings.pending_turns_max:
+            self._gate.add(Entry(activation, None, listener, message))
+
     @staticmethod
     def say(listener: Listener | None, message: Message) -> None:
         if listener is not None:
@@ -98,38 +133,67 @@ class Executor:
     def _run(
         self, activation: Activation[Any], request: Deliver, listener: Listener | None
     ) -> Message | None:
-        """The answer, or None when there is none to give, or it waits behind the gate with the turn."""
-        fired = None
-        if request.sender == request.actor and request.command_id.startswith(REMINDER_PREFIX):
-            fired, _, set_by = request.command_id.removeprefix(REMINDER_PREFIX).rpartition("/")
-            if activation.reminders is None or activation.reminders.get(fired) != int(set_by):
-                return None  # moved, cleared, or fired before
+        """The answer, or None when there is none to give, or it comes later."""
+        origin = _CLIENT if request.command_id[0] != INTERNAL else _origin_of(activation, request)
+        if origin is None:
+            return None
         data = bytes(request.data)
         fingerprint = fingerprint_of(request.name, data)
         repeated = activation.stored_reply(request.command_id, fingerprint)
         if repeated is not None:
-            return Result(request.ref, msgspec.Raw(repeated))
-        if listener is not None and (
-            activation.uncommitted >= self._settings.mailbox_messages_max
-            or self._gate.pending_entries >= self._settings.pending_turns_max
-        ):
-            raise Overloaded("too many commands are waiting to become durable")
+            return self._repeat(activation, request, listener, repeated)
+        if listener is not None:
+            if request.again and type(listener) is not Asked and _may_have_forgotten(activation):
+                self._recall.ask(request, listener)
+                return None
+            if (
+                activation.uncommitted >= activation.codec.mailbox_messages_max
+                or self._gate.pending_entries >= self._settings.pending_turns_max
+            ):
+                raise Overloaded("too many commands are waiting to become durable")
         now_ms = self._clock.now_ms()
         try:
             command = activation.decode_command(request.name, data)
             context = Context(activation.actor, request.command_id, now_ms, self._entropy, request.sender)
             decision = activation.codec.behavior.decide(activation.state, command, context)
         except Exception as error:
-            if fired is None:
+            if origin.reminder is not None:
+                # A reminder that its own actor refuses would come back for ever: its turn is empty.
+                _log.error("reminder refused", extra={"actor": request.actor, "reason": str(error)})
+                decision = Decision({})
+            elif origin.is_send and isinstance(error, Rejected) and error.code not in NOT_FINAL:
+                if listener is not None and type(listener) is not Asked and _may_have_forgotten(activation):
+                    self._recall.ask(request, listener)
+                    return None
+                # Its sender may act on the refusal: asked again, it must hear the same.
+                decision, origin = Decision(Refusal(error.code, error.message)), _ANSWER
+            else:
                 raise
-            # A reminder that its own actor refuses would come back for ever: its turn is empty.
-            _log.error("reminder refused", extra={"actor": request.actor, "reason": str(error)})
-            decision = Decision({})
-        if not decision.events and fired is None:
-            if decision.pushes or decision.transfers or decision.sends or decision.reminders:
-                raise InternalError(f"{request.name} has effects but no event")
-            return Result(request.ref, msgspec.Raw(encode(decision.reply)))
-        return self._journal(activation, request, listener, decision, fingerprint, now_ms, fired)
+        if decision.events or origin.is_journaled:
+            return self._journal(activation, request, listener, decision, fingerprint, now_ms, origin)
+        if decision.pushes or decision.transfers or decision.sends or decision.reminders:
+            raise InternalError(f"{request.name} has effects but no event")
+        if decision.reply is None:
+            raise InternalError(f"{request.name} defers its reply, but asks nobody")
+        if isinstance(decision.reply, Refusal):
+            raise Rejected(decision.reply.message, decision.reply.code)
+        return answer_of(request.ref, encode(decision.reply))
+
+    def _repeat(
+        self, activation: Activation[Any], request: Deliver, listener: Listener | None, reply: bytes
+    ) -> Message | None:
+        deferral = deferred_to(reply)
+        if deferral is None:
+            return answer_of(request.ref, reply)
+        if request.command_id.startswith(ANSWER_PREFIX):
+            return _NOTED
+        given = activation.replies.get(deferral)
+        if given is not None:
+            return self._repeat(activation, request, listener, given.reply)
+        if listener is not None:
+            # Replies are forgotten in their order, so this one has not been given yet.
+            activation.wait(deferral, request.ref, listener)
+        return None
 
     def _journal(
         self,
@@ -139,15 +203,19 @@ class Executor:
         decision: Decision,
         fingerprint: int,
         now_ms: int,
-        fired: str | None,
+        origin: _Origin,
     ) -> Message | None:
         """Apply a decision and queue its turn. Whatever can fail comes before the first change."""
         actor = activation.actor
         seq = activation.seq + 1
         reminders = [(reminder.name, reminder.due_ms) for reminder in decision.reminders]
-        if fired is not None:
-            reminders.insert(0, (fired, None))
-        body, reply, pushes = encode_body(decision.events, decision.reply, decision.pushes, reminders)
+        if origin.reminder is not None:
+            reminders.insert(0, (origin.reminder, None))
+        deferral = None
+        reply_or_deferral: msgspec.Struct | Mapping[str, Any] | str | None = decision.reply
+        if reply_or_deferral is None:
+            reply_or_deferral = deferral = _deferral(actor, seq, decision)
+        body, reply, pushes = encode_body(decision.events, reply_or_deferral, decision.pushes, reminders)
         turn = TurnRecord(
             actor=actor,
             seq=seq,
@@ -160,11 +228,15 @@ class Executor:
         )
         if decision.sends:
             turn.sends = [
-                OutboxRecord(_send_id(actor, seq, index), actor, send.to, send.name, encode(send.data))
+                OutboxRecord(
+                    send_id(actor, seq, index), actor, send.to, send.name, encode(send.data), send.then
+                )
                 for index, send in enumerate(decision.sends)
             ]
         if reminders:
-            turn.reminders_set, turn.reminders_cleared = _reminder_rows(actor, seq, decision, fired)
+            turn.reminders_set, turn.reminders_cleared = _reminder_rows(actor, seq, decision, origin)
+        if deferral is not None and listener is not None and origin is not _ANSWER:
+            activation.wait(deferral, request.ref, listener)
         behavior = activation.codec.behavior
         state = activation.state
         try:
@@ -182,11 +254,19 @@ class Executor:
         activation.keep_reply(
             request.command_id, StoredReply(fingerprint, reply), self._settings.replies_kept_max
         )
-        answer = Result(request.ref, msgspec.Raw(reply))
+        answer: Message | None = None
+        if deferral is None:
+            answer = answer_of(request.ref, reply)
+        elif origin is _ANSWER:
+            answer = _NOTED
         entry = Entry(activation, request, listener, answer, turn, pushes, pushes_count=len(decision.pushes))
-        if seq - activation.snapshot_seq >= self._settings.snapshot_interval_turns:
+        if request.command_id.startswith(ANSWER_PREFIX):
+            entry.deferred_reply = reply
+        if seq - activation.snapshot_seq >= activation.codec.snapshot_interval_turns:
             entry.snapshot = activation.snapshot()
         self._gate.add(entry)
+        if activation.codec.has_alarms:
+            self._changed(activation)
         return None
 
 
@@ -194,23 +274,41 @@ def _failure(ref: int, error: CommandError) -> Failure:
     return Failure(ref, error.code, error.message, error.retryable)
 
 
-def _send_id(actor: ActorId, seq: int, index: int) -> str:
-    """Of fixed width, so that the order of the ids of one actor is the order of its sends."""
-    return f"{INTERNAL}{actor}:{seq:012d}:{index:03d}"
+def _may_have_forgotten(activation: Activation[Any]) -> bool:
+    return activation.seq > len(activation.replies)
 
 
-def reminder_id(reminder: ReminderRecord) -> str:
-    """The command id of a reminder's firing."""
-    return f"{REMINDER_PREFIX}{reminder.name}/{reminder.seq}"
+def _origin_of(activation: Activation[Any], request: Deliver) -> _Origin | None:
+    """None for a reminder that has been moved, was cleared, or has fired before."""
+    command_id = request.command_id
+    if request.sender == request.actor:
+        if command_id.startswith(REMINDER_PREFIX):
+            name, set_by = reminder_of(command_id)
+            if activation.reminders is None or activation.reminders.get(name) != set_by:
+                return None
+            return _Origin(reminder=name, is_journaled=True)
+        if command_id.startswith(ALARM_PREFIX):
+            return _ALARM
+    if request.sender is None:
+        return _CLIENT
+    return _ANSWER if command_id.startswith(ANSWER_PREFIX) else _SEND
+
+
+def _deferral(actor: ActorId, seq: int, decision: Decision) -> str:
+    """The id of the command that will give the reply."""
+    questions = [index for index, send in enumerate(decision.sends) if send.then]
+    if len(questions) != 1:
+        raise InternalError(f"a deferred reply needs one question, not {len(questions)}")
+    return answer_id(send_id(actor, seq, questions[0]))
 
 
 def _reminder_rows(
-    actor: ActorId, seq: int, decision: Decision, fired: str | None
+    actor: ActorId, seq: int, decision: Decision, origin: _Origin
 ) -> tuple[list[ReminderRecord], list[str]]:
     """Rows to write, and names of rows to delete."""
     cleared = {reminder.name for reminder in decision.reminders if reminder.due_ms is None}
-    if fired is not None:
-        cleared.add(fired)
+    if origin.reminder is not None:
+        cleared.add(origin.reminder)
     rows = [
         ReminderRecord(actor, r.name, r.due_ms, r.command, encode(r.data if r.data else {}), seq)
         for r in decision.reminders

@@ -22,20 +22,13 @@ from runtime.journal import (
     Incarnation,
     Journal,
     SnapshotRecord,
-    StoredTurn,
     TurnRecord,
 )
 from runtime.lifecycle import Phase
-from runtime.stream import Message
-from runtime.turn import decode_body
+from runtime.recall import Found, find_replies
+from runtime.stream import Listener, Message
 
 _RETRY_S = 0.05
-
-
-class Listener(Protocol):
-    """Where an answer goes: a stream to a router, or a part of the host itself."""
-
-    def send(self, message: Message) -> None: ...
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -53,6 +46,8 @@ class Entry(msgspec.Struct, gc=False):
     """The turn's outgoing events, encoded: a list of ``PushRecord``."""
     pushes_count: int = 0
     snapshot: SnapshotRecord | None = None
+    deferred_reply: bytes | None = None
+    """The turn's reply, for those whose own reply was deferred to it."""
 
 
 class GateOwner(Protocol):
@@ -217,13 +212,13 @@ class GroupCommit:
         foreign: dict[ActorId, dict[str, StoredReply]] = {}
         own = 0
         for turn in batch.turns:
-            row = stored.get((turn.actor, turn.command_id))
-            if row is None:
+            found = stored.get((turn.actor, turn.command_id))
+            if found is None:
                 continue
-            if row.incarnation == self._incarnation and row.seq == turn.seq:
+            if found.turn.incarnation == self._incarnation and found.turn.seq == turn.seq:
                 own += 1
             else:
-                reply = StoredReply(row.fingerprint, bytes(decode_body(row.body).reply))
+                reply = StoredReply(found.turn.fingerprint, found.reply)
                 foreign.setdefault(turn.actor, {})[turn.command_id] = reply
         if own == len(batch.turns):
             return True
@@ -232,18 +227,16 @@ class GroupCommit:
             self._withdraw(actor, entries, known)
         return False
 
-    async def _find(self, batch: CommitBatch) -> dict[tuple[ActorId, str], StoredTurn]:
+    async def _find(self, batch: CommitBatch) -> dict[tuple[ActorId, str], Found]:
         wanted = [(turn.actor, turn.command_id) for turn in batch.turns]
         while True:
             try:
-                rows = await self._journal.find(wanted)
+                return await find_replies(self._journal, wanted)
             except Fenced:
                 raise
             except JournalError:
                 # The lease bounds this wait: a host that cannot reach its journal cannot renew.
                 await asyncio.sleep(_RETRY_S)
-            else:
-                return {(row.actor, row.command_id): row for row in rows}
 
     def _withdraw(self, actor: ActorId, entries: list[Entry], known: dict[str, StoredReply] | None) -> None:
         """Take an actor's entries out of this commit and of the next, and roll it back."""

@@ -18,29 +18,26 @@ import msgspec
 from runtime.activation import Activation, Codec, StoredReply
 from runtime.behavior import Behavior
 from runtime.clock import Clock
+from runtime.command_ids import GENESIS_ID, RESERVED_KINDS, reminder_id
 from runtime.errors import InternalError, StaleEpoch
-from runtime.executor import INTERNAL, Executor, reminder_id
-from runtime.group_commit import Entry, GroupCommit, Listener
+from runtime.executor import Executor
+from runtime.group_commit import Entry, GroupCommit
 from runtime.identity import ActorId, ShardId, kind_of, shard_of
-from runtime.journal import Incarnation, Journal, Recovered, ReminderRecord
+from runtime.journal import Incarnation, Journal, ReminderRecord
 from runtime.lease import Lease
 from runtime.lifecycle import Phase
-from runtime.loader import Loader
 from runtime.outbox import Outbox
 from runtime.recall import Recall
 from runtime.reminders import Reminders
+from runtime.residents import Residents
 from runtime.routing import ActorRouter
 from runtime.settings import HostSettings
-from runtime.stream import Attach, Deliver, Detach, Failure, Misrouted, Pushed
+from runtime.stream import Attach, Deliver, Detach, Failure, Listener, Misrouted, Pushed
 from runtime.subscriptions import Subscriptions
+from runtime.ticks import Ticks
 from runtime.turn import encode
 
 _log = logging.getLogger(__name__)
-
-GENESIS_ID = f"{INTERNAL}genesis"
-
-_REPEAT_PENALTY_S = 0.05
-_REPEAT_PENALTY_MAX_S = 2.0
 
 
 class HostLink(Listener, Protocol):
@@ -71,7 +68,9 @@ class Host:
     ) -> None:
         self.name = name
         self.incarnation = incarnation
-        self._codecs = {behavior.kind: Codec(behavior) for behavior in behaviors}
+        self._codecs = {behavior.kind: Codec(behavior, settings) for behavior in behaviors}
+        if not RESERVED_KINDS.isdisjoint(self._codecs):
+            raise ValueError(f"a kind of actor cannot be called {' or '.join(sorted(RESERVED_KINDS))}")
         self._placements = {kind: codec.behavior.placement for kind, codec in self._codecs.items()}
         self._lease = lease
         self._clock = clock
@@ -83,32 +82,41 @@ class Host:
         self._draining: list[Activation[Any]] = []
         """Of released shards, whoever asked for it, until nothing of them is under way."""
         self._epoch = 0
-        self._activations: dict[ActorId, Activation[Any]] = {}
         self._links: set[HostLink] = set()
         self._stopped = False
         self._tasks: list[asyncio.Task[None]] = []
         self._journal = journal
         self.gate = GroupCommit(journal, incarnation, self, clock, settings.turns_per_commit_max)
-        self._recall = Recall(journal, lambda actor: lease.is_valid() and self.owns(actor))
-        self.executor = Executor(
-            self.gate, clock, entropy, settings, lease.is_valid, self._unsound, self._recall
+        self._recall = Recall(journal, lambda actor: lease.is_valid() and self.owns(actor), self._accept)
+        self.residents = Residents(
+            self._codecs, lambda: self._owned, journal, self.gate, settings, clock, self._accept
         )
-        self._loader = Loader(journal, settings, clock, self._recovered, self._load_failed)
+        self.executor = Executor(
+            self.gate,
+            clock,
+            entropy,
+            settings,
+            lease.is_valid,
+            self.residents.unsound,
+            self.residents.alarms.arm,
+            self._recall,
+        )
         self._subscriptions = Subscriptions(journal, settings, self.executor.answer, clock.now_ms)
+        self.residents.ticks = Ticks(clock, self._subscriptions.of, self.executor.tell)
         self._reminders = Reminders(journal, settings, clock, self.owns, self._remind)
         self._outbox: Outbox | None = None
 
     def start(self, router: ActorRouter) -> None:
         """Begin to work. ``router`` carries the durable sends of this host's actors."""
-        self._outbox = Outbox(router, self._journal, self.gate, self._settings, self.owns)
+        self._outbox = Outbox(router, self._journal, self.gate, self._settings, self.owns, self._accept)
         for work in (
             self.gate.run(),
-            self._loader.run(),
+            self.residents.loader.run(),
             self._recall.run(),
             self._outbox.run(),
             self._reminders.run(),
             self._lease.keep(),
-            self._sweep(),
+            self.residents.sweep(),
         ):
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(work)))
 
@@ -145,7 +153,15 @@ class Host:
     @property
     def resident(self) -> int:
         """Activations in memory."""
-        return len(self._activations)
+        return len(self.residents)
+
+    def describe(self) -> list[str]:
+        """The actors that are always on, in a few words each."""
+        return [
+            a.codec.behavior.describe(a.state)
+            for a in self.residents
+            if a.codec.behavior.always_on and a.phase is Phase.ACTIVE
+        ]
 
     def take(self, epoch: int, shards: Iterable[ShardId]) -> None:
         """Own exactly these shards from now on. An epoch older than the last is ignored, and what was
@@ -162,6 +178,7 @@ class Host:
         if gained and self._outbox is not None:
             self._outbox.poll_soon()
             self._reminders.poll_soon()
+        self.residents.wake_always_on()
 
     async def release(self, epoch: int, shards: Iterable[ShardId]) -> None:
         """Give shards up in order: take no more commands for them, commit what was decided with a
@@ -177,12 +194,12 @@ class Host:
         self._released |= dict.fromkeys(shards, epoch)
         leaving = shards & self._owned
         self._owned -= leaving
-        for activation in self._residents(shards):
+        for activation in self._of(shards):
             if activation.phase is Phase.DRAINING:
                 continue  # released before, taken back, and not yet gone
             if activation.phase is Phase.LOADING:
                 # Even one that is being loaded anew may have turns in a commit under way.
-                self._forget(activation)
+                self.residents.forget(activation)
             else:
                 activation.become(Phase.DRAINING)
                 self.gate.add(Entry(activation, snapshot=activation.snapshot()))
@@ -193,17 +210,15 @@ class Host:
         # A coordinator that gave up waiting may have given some of them back meanwhile.
         self._drop(leaving - self._owned)
 
-    def _residents(self, shards: set[ShardId]) -> list[Activation[Any]]:
-        if not shards:
-            return []
-        return [a for a in self._activations.values() if self._shard(a.actor) in shards]
+    def _of(self, shards: set[ShardId]) -> list[Activation[Any]]:
+        return [a for a in self.residents if self._shard(a.actor) in shards] if shards else []
 
     def _shard(self, actor: ActorId) -> ShardId:
         return shard_of(actor, self._placements[kind_of(actor)])
 
     def _drop(self, shards: set[ShardId]) -> None:
-        for activation in self._residents(shards):
-            self._forget(activation)
+        for activation in self._of(shards):
+            self.residents.forget(activation)
         for actor in self._subscriptions.actors():
             if self._shard(actor) in shards:
                 self._subscriptions.lose(actor)
@@ -232,16 +247,13 @@ class Host:
                 self._accept(message, link)  # type: ignore[arg-type]
 
     def _accept(self, request: Deliver | Attach, listener: Listener | None) -> None:
-        activation = self._activations.get(request.actor)
+        activation = self.residents.get(request.actor)
         if activation is None:
             if not self.owns(request.actor):
                 if listener is not None:
                     listener.send(Misrouted(request.ref))
                 return
-            codec = self._codecs[kind_of(request.actor)]
-            activation = Activation(request.actor, codec, self._clock.monotonic())
-            self._activations[request.actor] = activation
-            self._loader.want(activation)
+            activation = self.residents.activate(request.actor)
         activation.last_used_s = self._clock.monotonic()
         phase = activation.phase
         if phase is Phase.PASSIVATING:
@@ -279,7 +291,7 @@ class Host:
 
     def _detach(self, actor: ActorId, link: HostLink) -> None:
         self._subscriptions.detach(actor, link)
-        activation = self._activations.get(actor)
+        activation = self.residents.get(actor)
         if activation is not None and activation.mailbox:
             activation.mailbox = deque(
                 (request, listener)
@@ -292,7 +304,7 @@ class Host:
     ) -> None:
         if activation.mailbox is None:
             activation.mailbox = deque()
-        if len(activation.mailbox) < self._settings.mailbox_messages_max:
+        if len(activation.mailbox) < activation.codec.mailbox_messages_max:
             activation.mailbox.append((request, listener))
         elif listener is not None:
             listener.send(Failure(request.ref, "overloaded", "too many commands are waiting", True))
@@ -309,57 +321,6 @@ class Host:
             ),
             None,
         )
-
-    # Into memory and out of it
-
-    def _recovered(self, activation: Activation[Any], recovered: Recovered) -> None:
-        activation.recover(recovered, self._settings.replies_kept_max)
-        activation.become(Phase.ACTIVE)
-        waiting, activation.mailbox = activation.mailbox, None
-        for request, listener in waiting or ():
-            self._accept(request, listener)
-        if not activation.uncommitted:
-            activation.known = None
-
-    def _load_failed(self, activation: Activation[Any]) -> None:
-        activation.become(Phase.GONE)
-        del self._activations[activation.actor]
-        for request, listener in activation.mailbox or ():
-            if listener is not None:
-                listener.send(Failure(request.ref, "unavailable", "the journal cannot be read", True))
-
-    def _forget(self, activation: Activation[Any]) -> None:
-        activation.become(Phase.GONE)
-        del self._activations[activation.actor]
-        for request, listener in activation.mailbox or ():
-            if listener is not None:
-                listener.send(Misrouted(request.ref))
-
-    def _passivate(self, activation: Activation[Any]) -> None:
-        """Save what the journal would otherwise have to replay; leave when that is durable."""
-        activation.become(Phase.PASSIVATING)
-        self.gate.add(Entry(activation, snapshot=activation.snapshot()))
-
-    async def _sweep(self) -> None:
-        """Passivate the idle, and the longest idle early when there are too many."""
-        settings = self._settings
-        while True:
-            await asyncio.sleep(min(1.0, settings.passivate_after_s / 2))
-            now_s = self._clock.monotonic()
-            excess = len(self._activations) - settings.activations_max
-            resting = [
-                a
-                for a in self._activations.values()
-                if a.phase is Phase.ACTIVE and not a.uncommitted and now_s - a.last_used_s > 1.0
-            ]
-            if excess > 0:
-                resting.sort(key=lambda a: a.last_used_s)
-            for position, activation in enumerate(resting):
-                idle_s = now_s - activation.last_used_s
-                if idle_s >= settings.passivate_after_s or position < excess:
-                    self._passivate(activation)
-                elif idle_s >= settings.trim_after_s:
-                    activation.trim_replies(settings.replies_kept_idle)
 
     # What the gate says
 
@@ -378,11 +339,11 @@ class Host:
                 and not activation.uncommitted
                 and activation.phase in (Phase.PASSIVATING, Phase.DRAINING)
             ):
-                self._forget(activation)
-                if not self._activations and not activation.reminders:
+                self.residents.forget(activation)
+                if not len(self.residents) and not activation.reminders:
                     self._left_empty()
             elif activation.reload_due and not activation.uncommitted:
-                self._mend(activation)
+                self.residents.mend(activation)
             elif activation.known and activation.phase is Phase.ACTIVE and not activation.uncommitted:
                 # Kept until here: an answer out of it may have been taken back with a turn before it.
                 activation.known = None
@@ -406,6 +367,8 @@ class Host:
                 self._outbox.enqueue(turn.sends)
             if turn.reminders_set:
                 self._reminders.poll_soon()
+            if entry.deferred_reply is not None:
+                entry.activation.answered(turn.command_id, entry.deferred_reply)
         if entry.listener is not None and entry.answer is not None:
             entry.listener.send(entry.answer)
 
@@ -415,48 +378,10 @@ class Host:
         entries: list[Entry],
         known: dict[str, StoredReply] | None,
     ) -> None:
-        """None of these turns will ever be durable: load the actor anew and run the requests
-        again, in order. ``known`` are replies that the journal already holds."""
-        if known:
-            activation.known = (activation.known or {}) | known
-            # Each repeat of an old id costs a commit its first try; the one who sends many waits.
-            activation.repeats += 1
-        again = deque((e.request, e.listener) for e in entries if e.request is not None)
-        if activation.mailbox:
-            again.extend(activation.mailbox)
-        activation.mailbox = again
-        self._reload(activation)
+        self.residents.roll_back(activation, entries, known)
 
     def refuse(self, activation: Activation[Any], entry: Entry, reason: str) -> None:
-        """The database forbids this turn: tell the caller, load the actor anew."""
-        _log.error("turn refused", extra={"actor": activation.actor, "reason": reason})
-        if entry.listener is not None and entry.request is not None:
-            error = InternalError("the turn was refused; nothing was changed")
-            entry.listener.send(Failure(entry.request.ref, error.code, error.message, error.retryable))
-        self._reload(activation)
-
-    def _unsound(self, activation: Activation[Any]) -> None:
-        """A rule failed half way through its events, and the state is of no turn at all. What was
-        decided on it but is not being committed yet runs again on a state read from the journal."""
-        self.roll_back(activation, self.gate.withdraw(activation.actor), None)
-
-    def _reload(self, activation: Activation[Any]) -> None:
-        if activation.phase is Phase.DRAINING:
-            self._forget(activation)
-        elif activation.phase in (Phase.ACTIVE, Phase.PASSIVATING):
-            activation.become(Phase.LOADING)
-            activation.reload_due = True
-        if activation.reload_due and not activation.uncommitted:
-            self._mend(activation)
-
-    def _mend(self, activation: Activation[Any]) -> None:
-        """Load what is durable; nothing of this actor is on its way to the journal any more."""
-        activation.reload_due = False
-        if activation.repeats > 1:
-            penalty_s = min(_REPEAT_PENALTY_S * 2 ** min(activation.repeats, 10), _REPEAT_PENALTY_MAX_S)
-            asyncio.get_running_loop().call_later(penalty_s, self._loader.want, activation)
-        else:
-            self._loader.want(activation)
+        self.residents.refuse(activation, entry, reason)
 
     def fenced(self) -> None:
         """Another incarnation took over: never speak again."""
@@ -467,6 +392,8 @@ class Host:
     def _silence(self) -> None:
         self._stopped = True
         self._disconnect_all()
+        for activation in self.residents:
+            self.residents.rest(activation)
 
     def _disconnect_all(self) -> None:
         for link in list(self._links):

@@ -26,13 +26,15 @@ class PushRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class OutboxRecord(NamedTuple):
-    """A durable send. It stands in the outbox until the receiver acknowledged it."""
+    """A durable send. It stands in the outbox until the receiver acknowledged it; with ``then``, a
+    command of the sender, until what the receiver made of it has come back by that."""
 
     command_id: str
     sender: ActorId
     to: ActorId
     name: str
     data: bytes
+    then: str = ""
 
 
 class ReminderRecord(NamedTuple):

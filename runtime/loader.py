@@ -15,9 +15,9 @@ from runtime.clock import Clock
 from runtime.errors import JournalError
 from runtime.journal import Journal, Recovered
 from runtime.lifecycle import Phase
+from runtime.recall import find_replies
 from runtime.settings import HostSettings
 from runtime.stream import Deliver
-from runtime.turn import decode_body
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 0.05
@@ -90,7 +90,8 @@ class Loader:
             for request, _ in activation.mailbox or ()
             if type(request) is Deliver
         }
-        for row in await self._journal.find(list(waiting)) if waiting else ():
-            known = waiting[row.actor, row.command_id].known
+        found = await find_replies(self._journal, list(waiting)) if waiting else {}
+        for pair, (turn, reply) in found.items():
+            known = waiting[pair].known
             if known is not None:
-                known[row.command_id] = StoredReply(row.fingerprint, bytes(decode_body(row.body).reply))
+                known[turn.command_id] = StoredReply(turn.fingerprint, reply)

@@ -1,79 +1,133 @@
-"""Asks the journal before somebody is refused: the command may have been applied long ago.
+"""Asks the journal what a command came to, when the actor's memory does not reach that far.
 
 Replies stay in memory only for so long. A repeat of a forgotten command that would be applied again
 meets the journal's unique key; one that its actor now refuses would never get that far, and its
-caller would be told that nothing happened.
+caller would be told that nothing happened. So nobody is refused before the journal was asked, and
+what is known to be sent once more is not even tried before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-
-import msgspec
 
 from runtime.activation import fingerprint_of
 from runtime.errors import IdReused, JournalError, Unavailable
-from runtime.group_commit import Listener
 from runtime.identity import ActorId
-from runtime.journal import Journal
-from runtime.stream import Deliver, Failure, Message, Misrouted, Result
-from runtime.turn import decode_body
+from runtime.journal import Journal, StoredTurn
+from runtime.stream import Deliver, Failure, Listener, Message, Misrouted
+from runtime.turn import answer_of, decode_body, deferred_to
 
 
-class _Refusal(NamedTuple):
+class Found(NamedTuple):
+    """A turn in the journal, and its reply: the final one, if there is one yet."""
+
+    turn: StoredTurn
+    reply: bytes
+
+
+async def find_replies(
+    journal: Journal, wanted: Sequence[tuple[ActorId, str]]
+) -> dict[tuple[ActorId, str], Found]:
+    """What these (actor, command id) pairs came to, as far as they are in the journal."""
+    found = {
+        (row.actor, row.command_id): Found(row, bytes(decode_body(row.body).reply))
+        for row in await journal.find(wanted)
+    }
+    deferred = {
+        pair: (pair[0], answer)
+        for pair, (_, reply) in found.items()
+        if (answer := deferred_to(reply)) is not None
+    }
+    if deferred:
+        answers = await find_replies(journal, list(deferred.values()))
+        for pair, answered_by in deferred.items():
+            if answered_by in answers:
+                found[pair] = Found(found[pair].turn, answers[answered_by].reply)
+    return found
+
+
+class Asked:
+    """The listener of a request for which the journal was asked, and knows nothing."""
+
+    __slots__ = ("listener",)
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+    def send(self, message: Message) -> None:
+        self.listener.send(message)
+
+
+class _Question(NamedTuple):
     request: Deliver
     listener: Listener
-    failure: Failure
+    failure: Failure | None
 
 
 class Recall:
-    """``may_answer`` says whether this host still speaks for an actor."""
+    """``may_answer`` says whether this host still speaks for an actor; ``deliver`` runs a request of
+    which the journal knows nothing."""
 
-    def __init__(self, journal: Journal, may_answer: Callable[[ActorId], bool]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        may_answer: Callable[[ActorId], bool],
+        deliver: Callable[[Deliver, Asked], None],
+    ) -> None:
         self._journal = journal
         self._may_answer = may_answer
-        self._refusals: list[_Refusal] = []
+        self._deliver = deliver
+        self._questions: list[_Question] = []
         self._wake = asyncio.Event()
 
-    def listener(self, request: Deliver, listener: Listener) -> Listener:
+    def doubting(self, request: Deliver, listener: Listener) -> Listener:
         """Stands before ``listener``, and asks when it is given a refusal."""
-        return listener if isinstance(listener, _Doubt) else _Doubt(self, request, listener)
+        return listener if isinstance(listener, _Doubt | Asked) else _Doubt(self, request, listener)
 
-    def ask(self, request: Deliver, listener: Listener, failure: Failure) -> None:
-        self._refusals.append(_Refusal(request, listener, failure))
+    def ask(self, request: Deliver, listener: Listener, failure: Failure | None = None) -> None:
+        """Answer from the journal. What is not in it gets ``failure``, or without one is run."""
+        self._questions.append(_Question(request, listener, failure))
         self._wake.set()
 
     async def run(self) -> None:
-        """All that gathers during one question goes into the next."""
+        """All that gathers while the journal is asked goes into the next question."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._refusals:
-                refusals, self._refusals = self._refusals, []
-                await self._settle(refusals)
+            while self._questions:
+                questions, self._questions = self._questions, []
+                await self._settle(questions)
 
-    async def _settle(self, refusals: list[_Refusal]) -> None:
-        wanted = {(r.request.actor, r.request.command_id): None for r in refusals}
+    async def _settle(self, questions: list[_Question]) -> None:
+        wanted = {(q.request.actor, q.request.command_id): None for q in questions}
         try:
-            rows = await self._journal.find(list(wanted))
+            found = await find_replies(self._journal, list(wanted))
         except JournalError as error:
-            for request, listener, _ in refusals:
+            for request, listener, _ in questions:
                 listener.send(Failure(request.ref, Unavailable.code, str(error), Unavailable.retryable))
             return
-        stored = {(row.actor, row.command_id): row for row in rows}
-        for request, listener, failure in refusals:
-            row = stored.get((request.actor, request.command_id))
-            answer: Message = failure
+        for request, listener, failure in questions:
+            known = found.get((request.actor, request.command_id))
             if not self._may_answer(request.actor):
-                answer = Misrouted(request.ref)
-            elif row is not None and row.fingerprint == fingerprint_of(request.name, bytes(request.data)):
-                answer = Result(request.ref, msgspec.Raw(bytes(decode_body(row.body).reply)))
-            elif row is not None:
-                message = f"the id {request.command_id!r} was used for another command"
-                answer = Failure(request.ref, IdReused.code, message, IdReused.retryable)
-            listener.send(answer)
+                listener.send(Misrouted(request.ref))
+            elif known is not None:
+                listener.send(_told(request, known))
+            elif failure is not None:
+                listener.send(failure)
+            else:
+                self._deliver(request, Asked(listener))
+
+
+def _told(request: Deliver, known: Found) -> Message:
+    if known.turn.fingerprint != fingerprint_of(request.name, bytes(request.data)):
+        message = f"the id {request.command_id!r} was used for another command"
+        return Failure(request.ref, IdReused.code, message, IdReused.retryable)
+    if deferred_to(known.reply) is not None:
+        message = "not answered yet; ask again with the same id"
+        return Failure(request.ref, Unavailable.code, message, Unavailable.retryable)
+    return answer_of(request.ref, known.reply)
 
 
 class _Doubt:

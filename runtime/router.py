@@ -29,6 +29,7 @@ from runtime.stream import (
     Misrouted,
     Pushed,
     Result,
+    Ticked,
     ToRouter,
 )
 
@@ -151,10 +152,11 @@ class Router:
         data: bytes,
         done: Callable[[Result | Failure], None],
         sender: ActorId | None = None,
+        again: bool = False,
     ) -> None:
         ref = self._next_ref
         self._next_ref = ref + 1
-        self._begin(Deliver(ref, actor, command_id, name, msgspec.Raw(data), sender), done)  # type: ignore[arg-type]
+        self._begin(Deliver(ref, actor, command_id, name, msgspec.Raw(data), sender, again), done)  # type: ignore[arg-type]
 
     def attach(self, actor: ActorId, after: int | None, done: Callable[[Attached | Failure], None]) -> None:
         ref = self._next_ref
@@ -199,10 +201,12 @@ class Router:
             if route.dialing is None:
                 route.dialing = self._spawn(self._dial(owner, route))
             return
-        call.owner = owner
-        route.refs.add(ref)
         if type(call.request) is Attach:
             route.attached.add(call.request.actor)
+        elif call.owner:
+            call.request.again = True  # type: ignore[union-attr]
+        call.owner = owner
+        route.refs.add(ref)
         route.link.send(call.request)
 
     # Answers
@@ -224,6 +228,9 @@ class Router:
                 call = calls.pop(ref, None)
                 if call is not None:
                     call.done(message)  # type: ignore[arg-type]
+            elif kind is Ticked:
+                if self._listener is not None:
+                    self._listener.ticked(message)  # type: ignore[arg-type]
             elif kind is Misrouted:
                 refs.discard(message.ref)  # type: ignore[union-attr]
                 call = calls.get(message.ref)  # type: ignore[union-attr]

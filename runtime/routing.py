@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from runtime.identity import ActorId
-from runtime.stream import Attached, Failure, Pushed, Result
+from runtime.stream import Attached, Failure, Pushed, Result, Ticked
 
 
 class PushListener(Protocol):
@@ -14,6 +14,10 @@ class PushListener(Protocol):
 
     def pushed(self, message: Pushed) -> None:
         """Events of one turn, after their commit. In order per actor, until ``lost``."""
+        ...
+
+    def ticked(self, message: Ticked) -> None:
+        """Something volatile, which may be left out for a reader that is slow."""
         ...
 
     def lost(self, actor: ActorId) -> None:
@@ -37,10 +41,12 @@ class ActorRouter(Protocol):
         data: bytes,
         done: Callable[[Result | Failure], None],
         sender: ActorId | None = None,
+        again: bool = False,
     ) -> None:
         """Deliver a command; ``data`` is its MessagePack map. ``done`` is called exactly once.
 
-        ``sender`` marks a durable send between actors; a gateway never sets it.
+        ``sender`` marks a durable send between actors; a gateway never sets it. ``again`` says that
+        it may have been delivered before.
         """
         ...
 

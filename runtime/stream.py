@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from typing import Union
+from typing import Protocol, Union
 
 import msgspec
 
@@ -29,6 +29,12 @@ class Message(msgspec.Struct, array_like=True, gc=False):
     """Base of everything on the stream. ``ref`` is chosen by the router and returned in the answer."""
 
 
+class Listener(Protocol):
+    """Where an answer goes: a stream to a router, or a part of the host itself."""
+
+    def send(self, message: Message) -> None: ...
+
+
 class Hello(Message, tag=0):
     """First message of the router, in answer to the challenge. See ``router_proof``."""
 
@@ -38,7 +44,8 @@ class Hello(Message, tag=0):
 
 
 class Deliver(Message, tag=1):
-    """A command for an actor. ``sender`` is set for durable sends between actors."""
+    """A command for an actor. ``sender`` is set for durable sends between actors, ``again`` when it
+    may have arrived before."""
 
     ref: int
     actor: ActorId
@@ -46,6 +53,7 @@ class Deliver(Message, tag=1):
     name: str
     data: msgspec.Raw
     sender: ActorId | None = None
+    again: bool = False
 
 
 class Attach(Message, tag=2):
@@ -121,8 +129,16 @@ class Lost(Message, tag=16):
     actor: ActorId
 
 
+class Ticked(Message, tag=17):
+    """Something that is true for the moment only. Not numbered; the next one replaces it."""
+
+    actor: ActorId
+    recorded_ms: int
+    item: PushRecord
+
+
 ToHost = Union[Hello, Deliver, Attach, Detach]
-ToRouter = Union[Challenge, Welcome, Result, Failure, Misrouted, Pushed, Attached, Lost]
+ToRouter = Union[Challenge, Welcome, Result, Failure, Misrouted, Pushed, Attached, Lost, Ticked]
 
 _encoder = msgspec.msgpack.Encoder()
 _decode_to_host = msgspec.msgpack.Decoder(list[ToHost]).decode

@@ -12,12 +12,11 @@ from typing import Any
 
 from runtime.activation import Activation
 from runtime.errors import JournalError
-from runtime.group_commit import Listener
 from runtime.identity import ActorId
 from runtime.journal import Journal
 from runtime.lifecycle import Phase
 from runtime.settings import HostSettings
-from runtime.stream import Attach, Attached, Failure, Lost, Message
+from runtime.stream import Attach, Attached, Failure, Listener, Lost, Message
 from runtime.turn import encode, pushed_by
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ def commit_arguments(batch: CommitBatch) -> list[Any]:
         *_turns(turns),
         *_transfers(turns),
         *_snapshots(batch.snapshots),
-        *_columns([send for turn in turns for send in turn.sends], 5),
+        *_columns([send for turn in turns for send in turn.sends], 6),
         batch.acknowledged or None,
         *_columns(batch.refused, 2),
         *_reminders(turns),

@@ -25,7 +25,7 @@ from runtime.journal import (
 )
 
 FENCED = "ZF001"
-_COMMIT = f"SELECT commit_turns({', '.join(f'${number + 1}' for number in range(38))})"
+_COMMIT = f"SELECT commit_turns({', '.join(f'${number + 1}' for number in range(39))})"
 _TURN = "j.actor, j.seq, j.command_id, j.fingerprint, j.recorded_ms, j.push_seq, j.incarnation, j.body"
 _LOAD_ACTORS_PER_QUERY = 2000
 _HISTORY_FIRST_PAGE_TURNS = 32
@@ -175,7 +175,7 @@ class PostgresJournal:
 
     async def unacknowledged(self, after: str, limit: int) -> list[OutboxRecord]:
         rows = await self._fetch(
-            "SELECT command_id, sender, recipient, name, data FROM outbox"
+            "SELECT command_id, sender, recipient, name, data, then_command FROM outbox"
             " WHERE refusal IS NULL AND command_id > $1 ORDER BY command_id LIMIT $2",
             after,
             limit,

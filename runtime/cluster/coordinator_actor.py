@@ -10,7 +10,7 @@ from runtime.clock import SystemClock
 from runtime.cluster.fleet import RayFleet
 from runtime.cluster.wiring import Wiring
 from runtime.coordination import Coordinator as CoreCoordinator
-from runtime.identity import Packed, ShardId, packed_shards
+from runtime.identity import Dedicated, Packed, ShardId, actor_id, packed_shards, shard_of
 from runtime.journal import ShardMap
 
 
@@ -26,9 +26,13 @@ class Coordinator:
             if isinstance(behavior.placement, Packed)
             for shard in packed_shards(behavior.kind, behavior.placement)
         ]
+        always_on = {
+            kind: [shard_of(actor_id(kind, key), Dedicated()) for key in keys]
+            for kind, keys in wiring.always_on().items()
+        }
         self._fleet = RayFleet(wiring, self._poke)
         self._core = CoreCoordinator(
-            membership, self._fleet, packed, wiring.coordinator_settings, SystemClock()
+            membership, self._fleet, packed, wiring.coordinator_settings, SystemClock(), always_on
         )
         self._running = asyncio.create_task(self._core.run())
 

@@ -17,8 +17,9 @@ import ray
 from ray.exceptions import ActorDiedError, RayError
 
 from runtime.cluster.gateway_actor import Gateway
-from runtime.cluster.host_actor import SessionHost
+from runtime.cluster.host_actor import DedicatedHost, SessionHost
 from runtime.cluster.wiring import NAMESPACE, Wiring
+from runtime.coordination import is_session_host
 from runtime.identity import ShardId
 from runtime.journal import Incarnation
 
@@ -72,7 +73,9 @@ class RayFleet:
     async def ensure(self, names: Sequence[str]) -> None:
         for name in names:
             if name not in self._hosts:
-                self._hosts[name] = self._created(SessionHost, name)
+                self._hosts[name] = self._created(
+                    SessionHost if is_session_host(name) else DedicatedHost, name
+                )
             self._watch(name, self._hosts, self._observe_host)
 
     async def ensure_gateways(self, names: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 import ray
+from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
 from runtime.clock import SystemClock
 from runtime.cluster.directory import CoordinatorClient
@@ -26,6 +27,8 @@ from runtime.router import Router
 
 _log = logging.getLogger(__name__)
 
+_SHOW_S = 0.5
+
 FENCED_EXIT = 70
 """Exit status of a host that was replaced."""
 
@@ -38,6 +41,7 @@ class SessionHost:
         clock = SystemClock()
         settings = wiring.host_settings
         self._name = name
+        behaviors = await wiring.open_behaviors(name)
         self._membership = await wiring.open_membership()
         journal = await wiring.open_journal()
         listener, address = bind(wiring.stream_address(name))
@@ -52,7 +56,6 @@ class SessionHost:
         self._lease = Lease(
             self._membership, incarnation, settings.lease_s, clock, asked_at_s, self._stop_process
         )
-        behaviors = wiring.behaviors()
         self._host = Host(
             name,
             incarnation,
@@ -121,6 +124,7 @@ class SessionHost:
             "rollbacks": statistics.rollbacks,
             "unknown_commits": statistics.unknown,
             "lease_remaining_s": round(self._lease.remaining_s(), 3),
+            "actors": self._host.describe(),
         }
 
     async def _join(self) -> None:
@@ -142,3 +146,26 @@ class SessionHost:
         _log.error("fenced: the process ends", extra={"host": self._name})
         # Not sys.exit: nothing this process still holds may reach anyone.
         os._exit(FENCED_EXIT)
+
+
+class DedicatedHost(SessionHost):
+    """A host that one actor, or one group, has to itself. Shows an operator what that is doing: in the
+    title of the process (the dashboard's list of workers) and, when it enters another phase, in its log."""
+
+    async def __init__(self, name: str, wiring: Wiring) -> None:  # type: ignore[misc]
+        await super().__init__(name, wiring)
+        self._showing = asyncio.create_task(self._show())
+
+    def __repr__(self) -> str:
+        return f"DedicatedHost({self._name}, incarnation {self._host.incarnation})"
+
+    async def _show(self) -> None:
+        logged = ""
+        while True:
+            for description in self._host.describe():
+                setproctitle(f"ray::{self._name} {description}")
+                phase = description.partition(",")[0]
+                if phase != logged:
+                    logged = phase
+                    _log.info(description, extra={"host": self._name})
+            await asyncio.sleep(_SHOW_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from runtime.behavior import Behavior
@@ -44,7 +44,18 @@ class Wiring(Protocol):
     @property
     def cluster_secret(self) -> bytes: ...
 
-    def behaviors(self) -> list[Behavior[Any]]: ...
+    def behaviors(self) -> list[Behavior[Any]]:
+        """Every kind of actor, without what only their hosts may know."""
+        ...
+
+    async def open_behaviors(self, host_name: str) -> list[Behavior[Any]]:
+        """Every kind of actor, with the secrets that a host of this name needs. May raise: then the
+        host does not start."""
+        ...
+
+    def always_on(self) -> Mapping[str, Sequence[str]]:
+        """Keys of the actors that are there whether anybody asks or not, by kind."""
+        ...
 
     def stream_address(self, host_name: str) -> str:
         """Where a host of this name should listen for data streams."""

@@ -73,7 +73,7 @@ def snapshot(actor: ActorId, seq: int, push_seq: int = 0) -> SnapshotRecord:
 
 
 def send(command_id: str, sender: ActorId = ANN, to: ActorId = TABLE) -> OutboxRecord:
-    return OutboxRecord(command_id, sender, to, "place_bet", b"\x80")
+    return OutboxRecord(command_id, sender, to, "place_bet", b"\x80", "bet_placed")
 
 
 def reminder(actor: ActorId, name: str, due_ms: int, data: bytes = b"\x80") -> ReminderRecord:

@@ -16,7 +16,7 @@ from runtime.behavior import Behavior
 from runtime.clock import SystemClock
 from runtime.coordination import Coordinator
 from runtime.host import Host
-from runtime.identity import ActorId, Packed, ShardId, actor_id, is_dedicated, packed_shards
+from runtime.identity import ActorId, Packed, ShardId, actor_id, is_dedicated, packed_shards, shard_of
 from runtime.journal import Desired, Incarnation, ShardMap, StoredTurn
 from runtime.lease import Lease
 from runtime.memory_journal import MemoryJournal, MemoryMembership
@@ -29,6 +29,7 @@ from runtime.stream import (
     Message,
     Pushed,
     Result,
+    Ticked,
     decode_to_host,
     decode_to_router,
     frame,
@@ -87,7 +88,9 @@ class FarEnd:
 class World:
     """``journal`` may be wrapped by a test to misbehave."""
 
-    def __init__(self, behavior: Behavior[Any], hosts: int = 1, **host_settings: Any) -> None:
+    def __init__(
+        self, behavior: Behavior[Any], hosts: int = 1, always_on: Sequence[str] = (), **host_settings: Any
+    ) -> None:
         self.clock = SystemClock()
         self.behavior = behavior
         self.membership = MemoryMembership(self.clock)
@@ -101,6 +104,7 @@ class World:
         self.dead: set[Incarnation] = set()
         self.host_count = hosts
         self.pushes: list[Pushed] = []
+        self.ticks: list[Ticked] = []
         self.lost_actors: list[ActorId] = []
         packed = (
             packed_shards(behavior.kind, behavior.placement) if isinstance(behavior.placement, Packed) else []
@@ -111,6 +115,9 @@ class World:
             packed,
             CoordinatorSettings(0.05, lease_grace_s=0.1, patience_s=1.2),
             self.clock,
+            {behavior.kind: [shard_of(actor_id(behavior.kind, key), behavior.placement) for key in always_on]}
+            if behavior.always_on
+            else {},
         )
         self.router = self.make_router(self)
         self._routers = [self.router]
@@ -138,6 +145,9 @@ class World:
 
     def pushed(self, message: Pushed) -> None:
         self.pushes.append(message)
+
+    def ticked(self, message: Ticked) -> None:
+        self.ticks.append(message)
 
     def lost(self, actor: ActorId) -> None:
         self.lost_actors.append(actor)
@@ -227,6 +237,9 @@ class World:
         found = await self.memory.history(actor_id(self.behavior.kind, key), 0, 10**9)
         assert found is not None
         return found
+
+    def all_turns(self, key: str) -> list[StoredTurn]:
+        return list(self.memory._turns[actor_id(self.behavior.kind, key)].values())
 
     def audit(self) -> None:
         balances = self.memory.balances
