@@ -14,7 +14,7 @@ from runtime.journal import CommitBatch, ReminderRecord, SnapshotRecord, TurnRec
 
 ANN = ActorId("session/ann")
 SQL_FOLDER = Path(next(iter(persistence.postgres.__path__))) / "sql"
-_SIGNATURE = (SQL_FOLDER / "0001_commit.sql").read_text().partition(") RETURNS")[0]
+_SIGNATURE = (SQL_FOLDER / "0003_questions.sql").read_text().partition(") RETURNS")[0]
 NAMES = [name.removeprefix("p_") for name in re.findall(r"^    (\w+) +[a-z]", _SIGNATURE, re.MULTILINE)]
 """The parameters of ``commit_turns``, as the database has them."""
 
