@@ -5,6 +5,8 @@ Knows the protocol and nothing of the server's code. See ``clients/README.md`` f
 
 from clients.backoff import Backoff
 from clients.client import CasinoClient
+from clients.crash_table import CrashTable
+from clients.crash_watch import CrashWatch
 from clients.errors import (
     AuthenticationFailed,
     ClientClosed,
@@ -13,14 +15,17 @@ from clients.errors import (
     CommandTimeout,
     ConnectionLost,
     ProtocolViolation,
+    UnfairRound,
 )
-from clients.protocol import Event
+from clients.protocol import Broadcast, Event
 from clients.state import ClientState
-from clients.subscription import EventStream
+from clients.subscription import BroadcastStream, EventStream
 
 __all__ = [
     "AuthenticationFailed",
     "Backoff",
+    "Broadcast",
+    "BroadcastStream",
     "CasinoClient",
     "ClientClosed",
     "ClientError",
@@ -28,7 +33,10 @@ __all__ = [
     "CommandFailed",
     "CommandTimeout",
     "ConnectionLost",
+    "CrashTable",
+    "CrashWatch",
     "Event",
     "EventStream",
     "ProtocolViolation",
+    "UnfairRound",
 ]

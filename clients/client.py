@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from clients.backoff import Backoff
 from clients.commands import DEFAULT_TIMEOUT_S, PlayerCommands
 from clients.connection import Interrupted, end_of, open_connection
+from clients.crash_watch import CrashWatch
 from clients.errors import (
     AuthenticationFailed,
     ClientClosed,
@@ -30,6 +31,7 @@ from clients.errors import (
 from clients.protocol import (
     Authenticated,
     AuthenticationRefused,
+    Broadcast,
     Duplicate,
     Event,
     Failure,
@@ -39,7 +41,8 @@ from clients.protocol import (
 )
 from clients.sign_in import addresses_of, sign_in_guest
 from clients.state import ClientState
-from clients.subscription import EventStream
+from clients.subscription import BroadcastStream, EventStream
+from clients.topics import Topics
 
 TokenProvider = Callable[[], Awaitable[str]]
 """Returns a valid access token for the *same* player. Called once before the first connection,
@@ -94,6 +97,7 @@ class CasinoClient(PlayerCommands):
         self._waiting: dict[str, asyncio.Future[Result | Failure]] = {}
         self._sent: set[str] = set()
         self._streams: list[EventStream] = []
+        self._topics = Topics(self.command)
         self._socket: ClientConnection | None = None
         self._ready = asyncio.Event()
         self._stopped: ClientError | None = None
@@ -241,6 +245,34 @@ class CasinoClient(PlayerCommands):
             self._streams.append(stream)
         return stream
 
+    async def subscribe(self, topic: str) -> None:
+        """Have everything told that happens on a topic, such as ``crash/main``: read it from
+        :meth:`broadcasts`. Asked for again by itself after a reconnect, when the topic begins again with
+        its whole state.
+
+        Raises:
+            CommandFailed: ``unknown_topic``, or ``too_many_topics``.
+        """
+        await self._topics.subscribe(topic)
+
+    async def unsubscribe(self, topic: str) -> None:
+        """Undo one :meth:`subscribe`; topics that something else here still needs stay subscribed."""
+        await self._topics.unsubscribe(topic)
+
+    def broadcasts(self, events_max: int = 1000) -> BroadcastStream:
+        """What is told on all subscribed topics, from now on. Not part of :meth:`events`: broadcasts have
+        no numbers, and what is told while there is no connection is lost."""
+        stream = BroadcastStream(events_max, self._topics.remove)
+        if self._stopped is not None:
+            stream.finish(self._stopped)
+        else:
+            self._topics.add(stream)
+        return stream
+
+    def watch_crash(self, table: str = "main", events_max: int = 1000) -> CrashWatch:
+        """Watch a Crash table: ``async with client.watch_crash() as watch``."""
+        return CrashWatch(table, self._topics, self._addresses.http, events_max)
+
     async def close(self) -> None:
         """Disconnect. Commands that wait raise :class:`ClientClosed`. Idempotent."""
         if self._task is not None and not self._task.done():
@@ -353,7 +385,10 @@ class CasinoClient(PlayerCommands):
                 # When resumed, no initial_state follows: there may be nothing to tell.
                 if happening.type == "initial_state" or happening.data.get("resumed") is True:
                     self._ready.set()
+            case Broadcast():
+                self._topics.tell(happening)
             case Authenticated():
+                self._topics.connected()
                 await self._resend(socket)
             case AuthenticationRefused(code=code, message=message, retryable=retryable):
                 if retryable:
@@ -381,4 +416,5 @@ class CasinoClient(PlayerCommands):
         for stream in self._streams:
             stream.finish(None if isinstance(error, ClientClosed) else error)
         self._streams.clear()
+        self._topics.stop(None if isinstance(error, ClientClosed) else error)
         self._ready.set()

@@ -63,3 +63,37 @@ class PlayerCommands(ABC):
     async def rotate_server_seed(self, *, timeout: float = DEFAULT_TIMEOUT_S) -> dict[str, Any]:
         """Have the server reveal its seed, so that earlier plays can be verified, and commit to a new one."""
         return await self.command("rotate_server_seed", {}, timeout=timeout)
+
+    async def place_crash_bet(
+        self,
+        stake: int,
+        table: str = "main",
+        auto_cash_out: float | None = None,
+        *,
+        timeout: float = DEFAULT_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        """Bet on the round that is open for bets. With ``auto_cash_out``, 1.01 to 1,000,000 in steps of
+        0.01, the house cashes out at exactly that multiplier, if the round gets there.
+
+        The result has ``round``, ``stake``, ``auto_cash_out`` and ``gold_balance``. What became of the
+        bet comes as the event ``crash_bet_settled``. Fails with ``betting_closed`` while a round runs,
+        and with ``bet_already_placed`` the second time in a round.
+        """
+        data: dict[str, Any] = {"stake": stake, "table": table}
+        if auto_cash_out is not None:
+            data["auto_cash_out"] = auto_cash_out
+        return await self.command("place_crash_bet", data, timeout=timeout)
+
+    async def cash_out_crash(
+        self, table: str = "main", *, timeout: float = DEFAULT_TIMEOUT_S
+    ) -> dict[str, Any]:
+        """Cash out the open bet, at the multiplier of the moment at which the table takes the command.
+
+        The result has ``round``, ``stake``, ``multiplier``, ``payout`` and ``gold_balance``. Fails with
+        ``round_over`` once it has crashed.
+        """
+        return await self.command("cash_out_crash", {"table": table}, timeout=timeout)
+
+    async def get_crash_bets(self, *, timeout: float = DEFAULT_TIMEOUT_S) -> dict[str, Any]:
+        """The player's bets: ``open``, and the latest ``settled``, newest first."""
+        return await self.command("get_crash_bets", {}, timeout=timeout)

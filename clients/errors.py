@@ -6,6 +6,7 @@ ClientError
 ├── AuthenticationFailed    the token was refused; the client has stopped
 ├── ProtocolViolation       the server does not speak this protocol; the client has stopped
 ├── ConnectionLost          no connection could be made, or it was given up
+├── UnfairRound             a round of Crash is not what its chain of hashes had fixed beforehand
 └── ClientClosed            the client was closed while, or before, something was asked of it
 """
 
@@ -81,6 +82,22 @@ class ProtocolViolation(ClientError):
 
 class ConnectionLost(ClientError, ConnectionError):
     """There is no connection, and the client has stopped trying to get one."""
+
+
+class UnfairRound(ClientError):
+    """What the house told of a round of Crash contradicts what it had committed itself to.
+
+    ``problem`` says what does not agree, with the numbers and hashes that prove it.
+    """
+
+    def __init__(self, table: str, round: int, problem: str) -> None:
+        super().__init__(table, round, problem)
+        self.table = table
+        self.round = round
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"round {self.round} of table {self.table!r}: {self.problem}"
 
 
 class ClientClosed(ClientError):

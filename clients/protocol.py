@@ -42,7 +42,7 @@ class Frame(msgspec.Struct):
     type: str
     id: str | None = None
     data: dict[str, Any] = {}
-    user_id: str = ""
+    user_id: str | None = ""
     timestamp: int | float | str | None = None
     seq: int | None = None
 
@@ -83,6 +83,15 @@ class Event(msgspec.Struct, frozen=True):
     seq: int | None
 
 
+class Broadcast(msgspec.Struct, frozen=True):
+    """Something that happened on a topic, told to all of its subscribers. It has no number and no
+    part in the order of the player's own events."""
+
+    type: str
+    data: dict[str, Any]
+    timestamp: int | float | str | None
+
+
 class Duplicate(msgspec.Struct, frozen=True):
     """An event that was seen before; drop it."""
 
@@ -103,7 +112,9 @@ class Unexpected(msgspec.Struct, frozen=True):
     frame: Frame
 
 
-Happening = Union[Authenticated, AuthenticationRefused, Result, Failure, Event, Duplicate, Gap, Unexpected]
+Happening = Union[
+    Authenticated, AuthenticationRefused, Result, Failure, Event, Broadcast, Duplicate, Gap, Unexpected
+]
 
 encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode
@@ -237,6 +248,8 @@ class Protocol:
 
     def _event(self, frame: Frame) -> Happening:
         seq = frame.seq
+        if frame.user_id is None:
+            return Broadcast(frame.type, frame.data, frame.timestamp)
         event = Event(frame.type, frame.user_id, frame.data, frame.timestamp, seq)
         if seq is None or frame.type == "sync_connected":
             return event

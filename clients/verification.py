@@ -9,6 +9,13 @@ The scheme. Before the first play the house publishes ``SHA-256(server seed)`` (
 four bytes, big-endian. A choice among n takes one draw modulo n, after rejecting the draws at or
 above the largest multiple of n. The nonce counts plays under one server seed. When the player
 rotates the server seed, the old one is revealed, and every play under it can be checked.
+
+Crash has one chain of hashes for all players. Before its first round the house publishes the chain's
+*terminating hash* and a *salt*. After each round it reveals the round's hash, whose SHA-256 is the
+hash of the round before, and that of the first round is the terminating hash: so every hash was fixed
+before anyone bet. The round's crash point is floor(99 / (1 - X)) hundredths, at least 100, where X is
+the first 52 bits of ``HMAC-SHA256(key = salt as text, message = the 32 bytes of the hash)`` as a
+fraction of 2^52.
 """
 
 from __future__ import annotations
@@ -172,3 +179,64 @@ def verify_session(
     if sorted(nonces) != expected:
         problems.append(f"the nonces are not {first} to {len(expected) + first - 1}, each once")
     return Verification(tuple(problems))
+
+
+def verify_crash_round(round_hash: str, salt: str) -> float:
+    """Where a round of Crash must have crashed, such as ``1.5``.
+
+    Args:
+        round_hash: the hash that was revealed after the round, 64 hex digits.
+        salt: the salt as published, in hex.
+
+    Raises:
+        ValueError: that is no such hash, or no such salt.
+    """
+    if not salt or not set(salt) <= set("0123456789abcdef"):
+        raise ValueError(f"a salt is made of lower-case hex digits: {salt!r}")
+    digest = hmac.new(salt.encode(), _crash_hash(round_hash), hashlib.sha256).hexdigest()
+    bits = int(digest[:13], 16)
+    one = 1 << 52
+    # 99 / (1 - X) in integers: a float would round, and rarely show one hundredth too much.
+    hundredths = (99 * one) // (one - bits)
+    return max(hundredths, 100) / 100
+
+
+def is_crash_link(round_hash: str, previous_hash: str) -> bool:
+    """Whether ``previous_hash`` is what a round's hash had been fixed by: its SHA-256.
+
+    Raises:
+        ValueError: one of them is not 64 hex digits.
+    """
+    return walk_crash_chain(round_hash, 1) == _crash_hash(previous_hash).hex()
+
+
+def verify_crash_chain(round_hash: str, rounds: int, terminating_hash: str) -> bool:
+    """Whether a round's hash belongs to the chain that was published.
+
+    Args:
+        round_hash: the hash that was revealed after the round.
+        rounds: which round of the chain it was, counted from 1. A million take about half a second.
+        terminating_hash: as published before the chain's first round.
+
+    Raises:
+        ValueError: a hash is not 64 hex digits.
+    """
+    return walk_crash_chain(round_hash, rounds) == _crash_hash(terminating_hash).hex()
+
+
+def walk_crash_chain(round_hash: str, rounds: int) -> str:
+    """The hash of the round that was ``rounds`` before.
+
+    Raises:
+        ValueError: the hash is not 64 hex digits.
+    """
+    earlier = _crash_hash(round_hash)
+    for _ in range(rounds):
+        earlier = hashlib.sha256(earlier).digest()
+    return earlier.hex()
+
+
+def _crash_hash(text: str) -> bytes:
+    if len(text) != 64:
+        raise ValueError(f"a round's hash has 64 hex digits: {text!r}")
+    return bytes.fromhex(text)

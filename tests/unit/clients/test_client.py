@@ -479,6 +479,34 @@ async def test_the_same_id_twice_at_once_is_a_mistake() -> None:
         await first
 
 
+async def test_topics_are_read_apart_and_subscribed_again_after_a_reconnect() -> None:
+    async def tells(peer: Peer) -> None:
+        await peer.welcome()
+        command = await peer.receive()
+        assert (command["type"], command["data"]) == ("subscribe", {"topic": "crash/main"})
+        await peer.result(command, topic="crash/main")
+        data = {"table": "main", "round": peer.number}
+        await peer.send(type="crash_state", user_id=None, data=data, timestamp=1, seq=None)
+        if peer.number == 0:
+            peer.abort()
+            return
+        await peer.event(2)
+        command = await peer.receive()
+        assert (command["type"], command["data"]) == ("unsubscribe", {"topic": "crash/main"})
+        await peer.result(command, topic="crash/main")
+
+    async with casino(tells) as (url, house), client_of(url) as client:
+        told, own = client.broadcasts(), client.events()
+        await client.subscribe("crash/main")
+        assert [(await anext(told)).data["round"] for _ in range(2)] == [0, 1]
+        await client.unsubscribe("crash/main")
+        own.close()
+        assert [event.seq async for event in own if event.type != "sync_connected"] == [2]
+        assert (client.event_gaps, client.event_duplicates) == (0, 0)
+        assert house.peers[1].resume_from == 1
+    assert [event async for event in told] == []
+
+
 async def test_a_guest_signs_in_over_http() -> None:
     async with FakeCasino() as house:
         house.refuse_sign_ups = 1

@@ -26,6 +26,11 @@ async def test_each_method_is_its_command() -> None:
         await player.send_gift("u_2", 4),
         await player.set_client_seed("x"),
         await player.rotate_server_seed(),
+        await player.place_crash_bet(5),
+        await player.place_crash_bet(5, "high", 1.5),
+        await player.cash_out_crash(),
+        await player.cash_out_crash("high"),
+        await player.get_crash_bets(),
     ]
     assert [(command["name"], command["data"]) for command in given] == [
         ("spin_slots", {"stake": 3}),
@@ -35,5 +40,10 @@ async def test_each_method_is_its_command() -> None:
         ("send_gift", {"to_user": "u_2", "amount": 4}),
         ("set_client_seed", {"client_seed": "x"}),
         ("rotate_server_seed", {}),
+        ("place_crash_bet", {"stake": 5, "table": "main"}),
+        ("place_crash_bet", {"stake": 5, "table": "high", "auto_cash_out": 1.5}),
+        ("cash_out_crash", {"table": "main"}),
+        ("cash_out_crash", {"table": "high"}),
+        ("get_crash_bets", {}),
     ]
     assert given[1]["timeout"] == 1

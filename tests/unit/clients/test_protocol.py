@@ -7,6 +7,7 @@ from clients.errors import ProtocolViolation
 from clients.protocol import (
     Authenticated,
     AuthenticationRefused,
+    Broadcast,
     Duplicate,
     Event,
     Failure,
@@ -109,6 +110,19 @@ def test_events_in_order_duplicates_dropped_gaps_told() -> None:
     assert protocol.receive(event(9)) == Gap(7, 9)
     assert protocol.last_seq == 6, "resuming must ask for the missing ones"
     assert (protocol.sequence.gaps, protocol.sequence.duplicates) == (1, 1)
+
+
+def test_what_is_told_on_a_topic_has_no_part_in_the_order_of_events() -> None:
+    protocol = authenticated()
+    protocol.receive(event(5, "initial_state"))
+    tick = packed(type="crash_tick", user_id=None, data={"table": "main"}, timestamp=9, seq=None)
+    assert protocol.receive(tick) == Broadcast("crash_tick", {"table": "main"}, 9)
+    assert protocol.last_seq == 5
+    assert isinstance(protocol.receive(event(6)), Event)
+    assert protocol.receive(event(8)) == Gap(7, 8)
+    protocol.receive(tick)
+    assert protocol.last_seq == 6
+    assert (protocol.sequence.gaps, protocol.sequence.duplicates) == (1, 0)
 
 
 def test_a_gap_that_resuming_does_not_fill_is_passed_over_once() -> None:

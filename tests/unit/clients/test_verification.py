@@ -4,10 +4,23 @@ from typing import Any
 
 import pytest
 
+from actors.games.crash import as_float
+from actors.games.crash import crash_point as house_crash_point
 from actors.games.fairness import commitment as house_commitment
 from actors.games.fairness import draws as house_draws
 from actors.games.slots import CLASSIC, spin
-from clients.verification import SLOT_MACHINES, choose, commitment, draws, verify_session, verify_slots
+from clients.verification import (
+    SLOT_MACHINES,
+    choose,
+    commitment,
+    draws,
+    is_crash_link,
+    verify_crash_chain,
+    verify_crash_round,
+    verify_session,
+    verify_slots,
+    walk_crash_chain,
+)
 
 SEED = bytes(range(32))
 
@@ -88,3 +101,39 @@ def test_a_session_without_a_missing_play() -> None:
     assert not verify_session(results[:3] + results[4:], SEED.hex(), published, plays=20).ok
     assert not verify_session(results[:3] + results[2:], SEED.hex(), published).ok
     assert not verify_session([{**results[0], "payout": 9}], SEED.hex(), published).ok
+
+
+# Published rounds of another house that uses the scheme; see tests/unit/actors/games/test_crash.py.
+CRASH_SALT = "00000000000000000001e08b7fd44f95e3e950ac65650a8031a6d5e1750e34be"
+CRASH_ROUNDS = (
+    ("8d3b9726ca7bc5e3637bf2079e09eaf2a9d67df4e6f50ff23a7b593bd802cca6", 1.83),
+    ("94e66d98029c61ecd27c4fb6b381d401c823cf3dfbdac9246756d5b655e125aa", 4.26),
+    ("94aa062026624e59a0ace092568d5f46e21b9bf1d5173609db8645dd62bdfc44", 10.91),
+)
+
+
+def test_published_rounds_of_crash() -> None:
+    for round_hash, crash_point in CRASH_ROUNDS:
+        assert verify_crash_round(round_hash, CRASH_SALT) == crash_point
+    first, second, third = (round_hash for round_hash, _ in CRASH_ROUNDS)
+    assert is_crash_link(second, first)
+    assert not is_crash_link(third, first)
+    assert verify_crash_chain(third, 2, first)
+    assert not verify_crash_chain(third, 1, first)
+    assert walk_crash_chain(third, 0) == third
+
+
+def test_both_implementations_of_crash_agree() -> None:
+    for number in range(2000):
+        round_hash = hashlib.sha256(b"%d" % number).digest()
+        salt = hashlib.sha256(b"salt %d" % (number % 7)).hexdigest()
+        told = as_float(house_crash_point(round_hash, salt))
+        assert verify_crash_round(round_hash.hex(), salt) == told
+
+
+@pytest.mark.parametrize(
+    ("round_hash", "salt"), [("ab" * 31, "00"), ("zz" * 32, "00"), ("ab" * 32, ""), ("ab" * 32, "AB")]
+)
+def test_what_is_no_round_of_crash(round_hash: str, salt: str) -> None:
+    with pytest.raises(ValueError, match=r"hex"):
+        verify_crash_round(round_hash, salt)
