@@ -8,6 +8,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from gateway.body_limit import BodyLimit
+from gateway.crash import crash_routes
 from gateway.dependencies import GatewayDependencies
 from gateway.guests import guest_routes
 from gateway.health import health_routes
@@ -21,5 +22,6 @@ def create_app(dependencies: GatewayDependencies, hub: Hub | None = None) -> Fas
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, body_bytes_max=dependencies.limits.request_body_bytes_max)
     app.include_router(guest_routes(dependencies))
+    app.include_router(crash_routes(dependencies))
     app.include_router(health_routes(hub or Hub(dependencies), dict(dependencies.readiness)))
     return app

@@ -6,7 +6,7 @@ snapshot in the repository shows every change of the protocol.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,17 +20,23 @@ from gateway.schema import (
     PATH,
     SUBPROTOCOL_JSON,
     SUBPROTOCOL_MESSAGEPACK,
+    SUBSCRIBE,
     SYNC_CONNECTED,
+    UNSUBSCRIBE,
     AuthenticateData,
     AuthenticateResult,
     ErrorData,
     SyncConnectedData,
+    TopicData,
+    TopicResult,
 )
 from runtime.behavior import CommandSpec, PushSpec
 
 _REF = "#/components/schemas/{name}"
 _ID = {"type": "string", "minLength": 1, "maxLength": ID_CHARS_MAX}
 _CHANNEL = "#/channels/sync"
+
+_TOPIC_ERRORS = {SUBSCRIBE: ["too_many_topics", "unknown_topic"], UNSUBSCRIBE: ["unknown_topic"]}
 
 Schema = dict[str, Any]
 
@@ -39,19 +45,32 @@ def asyncapi_document(
     catalogue: Mapping[str, CommandSpec],
     pushes: Mapping[str, PushSpec],
     view: type[msgspec.Struct] | None = None,
+    topics: Mapping[str, Mapping[str, PushSpec]] | None = None,
 ) -> dict[str, Any]:
-    """The whole document. ``view`` is what ``initial_state`` carries, if its type is known."""
+    """The whole document. ``view`` is what ``initial_state`` carries, if its type is known. ``topics``:
+    the events of each kind of topic, its view among them, by the kind of actor.
+
+    Raises ``ValueError`` when one name stands for two messages.
+    """
+    topic_events = [(kind, spec) for kind, specs in (topics or {}).items() for spec in specs.values()]
+    topic_events.sort(key=lambda event: event[1].name)
     commands = {name: spec for name, spec in sorted(catalogue.items()) if spec.audience == "player"}
     events = dict(sorted(pushes.items()))
     types: list[Any] = [AuthenticateData, AuthenticateResult, ErrorData, SyncConnectedData]
-    types += [kind for spec in commands.values() for kind in (spec.data, spec.result)]
+    types += [TopicData, TopicResult]
+    types += [shape for spec in commands.values() for shape in (spec.data, spec.result)]
     types += [spec.data for spec in events.values()]
     if view is not None:
         types.append(view)
+    types += [spec.data for _, spec in topic_events]
     types = list(dict.fromkeys(types))
     found, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of: dict[Any, Schema] = dict(zip(types, found, strict=True))
     messages = _messages(commands, events, schema_of, view)
+    for kind, spec in topic_events:
+        if spec.name in messages:
+            raise ValueError(f"{spec.name} of the topics {kind}/… is the name of another message, too")
+        messages[spec.name] = _topic_message(kind, spec, schema_of[spec.data])
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -61,7 +80,8 @@ def asyncapi_document(
                 f"One WebSocket at {PATH}. Subprotocol {SUBPROTOCOL_MESSAGEPACK}: each binary frame is one "
                 f"MessagePack map. {SUBPROTOCOL_JSON}: the same maps as JSON text. The first message is "
                 f"{AUTHENTICATE}; then come its result, {SYNC_CONNECTED}, and {INITIAL_STATE} or the missed "
-                "events. seq grows by one from event to event."
+                "events. seq grows by one from event to event. "
+                f"{SUBSCRIBE} adds the events of a topic, which are not part of that sequence."
             ),
         },
         "defaultContentType": "application/msgpack",
@@ -79,7 +99,7 @@ def asyncapi_document(
                 "bindings": {"ws": {"method": "GET", "bindingVersion": "0.1.0"}},
             }
         },
-        "operations": _operations(commands, events),
+        "operations": _operations(commands, [*events, *(spec.name for _, spec in topic_events)]),
         "components": {"messages": messages, "schemas": dict(sorted(components.items()))},
         "x-errors": {
             code: {"retryable": meaning.retryable, "meaning": meaning.meaning}
@@ -99,6 +119,13 @@ def _messages(
         AUTHENTICATE: _message("Show the access token.", _request(AUTHENTICATE, schema_of[AuthenticateData])),
         f"{AUTHENTICATE}.result": _message("The token is good.", _result(schema_of[AuthenticateResult])),
     }
+    for name, summary in (
+        (SUBSCRIBE, "Receive a topic's view, then its events, until the connection ends."),
+        (UNSUBSCRIBE, "Receive no more of a topic's events."),
+    ):
+        messages[name] = _message(summary, _request(name, schema_of[TopicData]))
+        messages[name]["x-errors"] = _TOPIC_ERRORS[name]
+        messages[f"{name}.result"] = _message(f"Result of {name}.", _result(schema_of[TopicResult]))
     for name, spec in commands.items():
         request = _message(spec.summary, _request(name, schema_of[spec.data]))
         request["x-errors"] = sorted(spec.errors)
@@ -127,14 +154,21 @@ def _messages(
     return messages
 
 
-def _operations(commands: Mapping[str, CommandSpec], events: Mapping[str, PushSpec]) -> dict[str, Any]:
+def _topic_message(kind: str, spec: PushSpec, data: Schema) -> dict[str, Any]:
+    nobody: Schema = {"type": "null"}
+    message = _message(spec.summary, _event(spec.name, data, nobody, nobody))
+    message["x-topic"] = f"{kind}/{{key}}"
+    return message
+
+
+def _operations(commands: Mapping[str, CommandSpec], events: Iterable[str]) -> dict[str, Any]:
     """From the gateway's side: it receives commands and sends events."""
 
     def message(name: str) -> dict[str, str]:
         return {"$ref": f"{_CHANNEL}/messages/{name}"}
 
     operations: dict[str, Any] = {}
-    for name in (AUTHENTICATE, *commands):
+    for name in (AUTHENTICATE, SUBSCRIBE, UNSUBSCRIBE, *commands):
         operations[name] = {
             "action": "receive",
             "channel": {"$ref": _CHANNEL},
@@ -168,11 +202,11 @@ def _result(data: Schema) -> Schema:
     return _envelope({"type": {"const": "result"}, "id": _ID, "data": data})
 
 
-def _event(name: str, data: Schema, seq: Schema | None = None) -> Schema:
+def _event(name: str, data: Schema, seq: Schema | None = None, user: Schema | None = None) -> Schema:
     return _envelope(
         {
             "type": {"const": name},
-            "user_id": {"type": "string"},
+            "user_id": user or {"type": "string"},
             "data": data,
             "timestamp": {"type": "integer", "description": "ms since the Unix epoch"},
             "seq": seq or {"type": "integer", "minimum": 0},

@@ -21,6 +21,7 @@ from gateway.schema import (
     ErrorFrame,
     EventFrame,
     ResultFrame,
+    TopicData,
 )
 
 _to_messagepack = msgspec.msgpack.Encoder().encode
@@ -43,6 +44,7 @@ class Codec(Protocol):
     def envelope(self, payload: bytes) -> ClientFrame: ...
     def anything(self, payload: bytes) -> Any: ...
     def authenticate(self, data: msgspec.Raw) -> AuthenticateData: ...
+    def topic(self, data: msgspec.Raw) -> TopicData: ...
     def command(self, command: Command, data: msgspec.Raw) -> bytes: ...
     def result(self, command_id: str, data: msgspec.Raw) -> bytes: ...
     def error(self, error: ErrorFrame) -> bytes: ...
@@ -59,6 +61,7 @@ class MessagePackCodec:
         self.envelope = msgspec.msgpack.Decoder(ClientFrame).decode
         self.anything = _from_messagepack
         self.authenticate = msgspec.msgpack.Decoder(AuthenticateData).decode
+        self.topic = msgspec.msgpack.Decoder(TopicData).decode
 
     def command(self, command: Command, data: msgspec.Raw) -> bytes:
         return command.from_messagepack(data)
@@ -83,6 +86,7 @@ class JsonCodec:
         self.envelope = msgspec.json.Decoder(ClientFrame).decode
         self.anything = msgspec.json.Decoder().decode
         self.authenticate = msgspec.json.Decoder(AuthenticateData).decode
+        self.topic = msgspec.json.Decoder(TopicData).decode
 
     def command(self, command: Command, data: msgspec.Raw) -> bytes:
         return command.from_json(data)

@@ -37,6 +37,12 @@ class Counters:
         """Deliveries: an event that reached two sockets counts twice."""
         self.pushes_encoded = 0
         self.reattaches = 0
+        self.topic_events_sent = 0
+        """Deliveries of a topic's views, events and ticks."""
+        self.topic_ticks_replaced = 0
+        """Ticks a slow socket never got, because a newer one, or an event, took their place."""
+        self.topic_attaches = 0
+        """Times a topic's actor was asked for its view, or for what was missed."""
         self.event_lag = LagHistogram()
         """From a turn's time to its events' encoding here, per push."""
         self.errors_sent: Counter[str] = Counter()

@@ -2,9 +2,11 @@
 
 ::
 
-    fanout = Fanout(limits)
-    router = …(listener=fanout)
-    server = GatewayServer(GatewayDependencies(router=router, fanout=fanout, …))
+    counters = Counters()
+    fanout = Fanout(limits, counters)
+    topics = Topics({"crash/main": ActorId("crash/main")}, {"crash": "crash_state"}, limits, counters)
+    router = …(listener=Listeners(fanout, topics))
+    server = GatewayServer(GatewayDependencies(router=router, fanout=fanout, topics=topics, …))
     await server.start("127.0.0.1", 8000)
 """
 
@@ -17,6 +19,7 @@ from gateway.fanout import Fanout
 from gateway.limits import Limits
 from gateway.ports import AccountStore, RateLimiter, ReadinessCheck
 from gateway.tokens import AccessTokens
+from gateway.topics import Topics
 from runtime.behavior import CommandSpec, PushSpec
 from runtime.clock import Clock, SystemClock
 from runtime.routing import ActorRouter
@@ -26,7 +29,7 @@ from runtime.routing import ActorRouter
 class GatewayDependencies:
     router: ActorRouter
     fanout: Fanout
-    """The router's listener. The server binds it to the router."""
+    """What the router's listener gives the events of sessions to. The server binds it to the router."""
     catalogue: Mapping[str, CommandSpec]
     """Commands of the session by name; those of the audience ``player`` are offered."""
     pushes: Mapping[str, PushSpec]
@@ -35,6 +38,8 @@ class GatewayDependencies:
     accounts: AccountStore
     rate_limiter: RateLimiter
     """Counts guest sign-ups by address."""
+    topics: Topics = field(default_factory=Topics)
+    """The same for public actors; names every topic there is. Bound by the server, too."""
     limits: Limits = field(default_factory=Limits)
     clock: Clock = field(default_factory=SystemClock)
     allowed_origins: Sequence[str] = ()

@@ -23,14 +23,19 @@ from gateway.schema import CLOSE_REPLACED, INITIAL_STATE, EventFrame
 from runtime.clock import Clock, SystemClock
 from runtime.identity import ActorId, actor_id, key_of
 from runtime.routing import ActorRouter
-from runtime.stream import Attached, Failure, Pushed
+from runtime.stream import Attached, Failure, Pushed, Ticked
 
 _SESSION = "session"
+_PREFIX = f"{_SESSION}/"
 
 
 def session_of(user_id: str) -> ActorId:
     """The actor that owns what a user has."""
     return actor_id(_SESSION, user_id)
+
+
+def is_session(actor: ActorId) -> bool:
+    return actor.startswith(_PREFIX)
 
 
 class Subscriber(Protocol):
@@ -82,7 +87,7 @@ def _call_later(delay_s: float, call: Callable[[], None]) -> None:
 
 
 class Fanout:
-    """The gateway's PushListener. Build it, give it to the router as listener, then ``bind``."""
+    """The PushListener of sessions. Build it, give it to the router's listener, then ``bind``."""
 
     def __init__(
         self,
@@ -157,6 +162,9 @@ class Fanout:
                 self._buffer(subscription, push)
             else:
                 self._deliver(subscription, push)
+
+    def ticked(self, message: Ticked) -> None:
+        """Sessions have none."""
 
     def lost(self, actor: ActorId) -> None:
         """The session has a new owner, or will: every connection attaches again from its position."""

@@ -4,10 +4,12 @@ Owns the sample values; the bytes come from the gateway's own encoders and stand
 ``golden_frames.json`` (write it anew with ``python -m gateway.golden_frames``; a test compares).
 A client conforms when it encodes the client frames to these bytes, or to an equal map, and
 decodes the server frames to these maps. ``variable`` names the fields whose value will differ.
+A topic's events, past its view, come when they come: between any two other frames, or not at all.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from gateway.schema import (
     ErrorFrame,
     EventFrame,
     SyncConnectedData,
+    TopicResult,
 )
 
 FILE = Path(__file__).with_name("golden_frames.json")
@@ -53,6 +56,7 @@ _PROFILE = {
     "fairness": _FAIRNESS,
     "stats": {},
     "recent_actions": [],
+    "crash_bets": [],
 }
 _SPUN = {
     "machine": "classic",
@@ -70,6 +74,68 @@ _CLAIMED = {
     "claimed_on": "2026-01-01",
     "next_claim_at_ms": 1_767_312_000_000,
     "gold_balance": 10_095,
+}
+
+_TOPIC = "crash/main"
+_ROUND = {"table": "main", "round": 7}
+_HASH = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"
+_PREVIOUS_HASH = hashlib.sha256(bytes.fromhex(_HASH)).hexdigest()
+_BET = {"user_id": _USER, "stake": 50, "auto_cash_out": 2.0}
+_TABLE = {
+    **_ROUND,
+    "phase": "betting",
+    "betting_ends_ms": _NOW + 8_000,
+    "started_ms": None,
+    "next_round_ms": None,
+    "players": 1,
+    "staked": 50,
+    "bets": [{**_BET, "multiplier": None, "payout": 0}],
+    "history": [
+        {
+            "round": 6,
+            "hash": _PREVIOUS_HASH,
+            "crash_point": 1.73,
+            "ended": "crashed",
+            "multiplier": 1.73,
+            "at_ms": _NOW - 3_000,
+            "bets": 1,
+            "staked": 10,
+            "paid": 0,
+        }
+    ],
+    "previous_hash": _PREVIOUS_HASH,
+    "stake_min": 1,
+    "stake_max": 100_000,
+}
+_TABLE_EVENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "crash_bets_placed": ("Who bets.", {"bets": [_BET], "players": 2, "staked": 100}),
+    "crash_started": ("Off it goes.", {"started_ms": _NOW + 8_000, "players": 2, "staked": 100}),
+    "crash_tick": ("Ticks alone may be left out.", {"elapsed_ms": 1_000, "multiplier": 1.06}),
+    "crash_cashed_out": (
+        "Who is out.",
+        {
+            "cash_outs": [{"user_id": _USER, "multiplier": 2.0, "payout": 100}],
+            "cashed_out": 1,
+            "paid": 100,
+        },
+    ),
+    "crash_crashed": (
+        "The hash is out: its SHA-256 is the one that was known before.",
+        {
+            "crash_point": 2.31,
+            "hash": _HASH,
+            "previous_hash": _PREVIOUS_HASH,
+            "ended": "crashed",
+            "multiplier": 2.31,
+            "players": 2,
+            "staked": 100,
+            "paid": 100,
+        },
+    ),
+    "crash_betting_opened": (
+        "The next round.",
+        {"round": 8, "betting_ends_ms": _NOW + 40_000, "server_ms": _NOW + 30_000},
+    ),
 }
 
 
@@ -125,6 +191,17 @@ def conversation() -> Iterator[GoldenFrame]:
     yield _greeting("CONNECTION-2", True, 8, "Resumed: the missed events follow, up to seq 8.")
     yield from list(_streak_events())[2:]
 
+    yield _request("subscribe", "watch-1", {"topic": _TOPIC}, "Watch a table, on this connection.")
+    yield _result("watch-1", raw_map(TopicResult(_TOPIC)), "There is such a table.")
+    yield _event("crash_state", _TABLE, None, 3, "All there is to see; user_id and seq are null.")
+    for kind, (meaning, data) in _TABLE_EVENTS.items():
+        yield _event(kind, {**_ROUND, **data}, None, 4, meaning)
+    yield _request("subscribe", "watch-2", {"topic": "crash/nowhere"}, "No such table.")
+    nowhere = ErrorData("unknown_topic", ERRORS["unknown_topic"].meaning, False)
+    yield _error("watch-2", nowhere, "The gateway refuses.")
+    yield _request("unsubscribe", "watch-3", {"topic": _TOPIC}, "Enough.")
+    yield _result("watch-3", raw_map(TopicResult(_TOPIC)), "Nothing of the table comes after this.")
+
 
 def _streak_events() -> Iterator[GoldenFrame]:
     yield _event("profile_update", {"changes": {"gold_balance": 10_095}}, 5, 2, "Gold changed.")
@@ -161,9 +238,12 @@ def _error(command_id: str | None, error: ErrorData, meaning: str) -> GoldenFram
     return GoldenFrame("error", "server", meaning, payload, ("data.message",))
 
 
-def _event(kind: str, data: dict[str, Any], seq: int, second: int, meaning: str) -> GoldenFrame:
-    event = EventFrame(kind, _USER, _raw(data), _NOW + 1000 * second, seq)
-    return GoldenFrame(kind, "server", meaning, _unframed(MESSAGEPACK.event(event)), ("user_id", "timestamp"))
+def _event(kind: str, data: dict[str, Any], seq: int | None, second: int, meaning: str) -> GoldenFrame:
+    """With a seq one of the user's, without one a topic's."""
+    user_id = None if seq is None else _USER
+    event = EventFrame(kind, user_id, _raw(data), _NOW + 1000 * second, seq)
+    variable = ("timestamp", "data") if seq is None else ("user_id", "timestamp")
+    return GoldenFrame(kind, "server", meaning, _unframed(MESSAGEPACK.event(event)), variable)
 
 
 def _greeting(connection_id: str, resumed: bool, position: int, meaning: str) -> GoldenFrame:

@@ -39,6 +39,7 @@ class Hub:
         self.allowed_origins = tuple(dependencies.allowed_origins)
         self.router = dependencies.router
         self.fanout = dependencies.fanout
+        self.topics = dependencies.topics
         self.counters: Counters = dependencies.fanout.counters
         self.clock = dependencies.clock
         self.terms = Terms(
@@ -47,6 +48,7 @@ class Hub:
             verify_token=dependencies.tokens.verify,
             clock=dependencies.clock,
             counters=self.counters,
+            topics=dependencies.topics.known,
         )
         self.sockets: set[Socket] = set()
         self.is_draining = False

@@ -37,6 +37,29 @@ class Limits:
     buffered_pushes_max: int = 256
     """Turns buffered while an attach is on its way; more are fetched again instead."""
 
+    topics_per_connection_max: int = 8
+    topic_slice_sockets: int = 256
+    """Sockets a topic writes to before the loop sees to everything else: 1 or 2 ms of work."""
+    topic_queued_events_max: int = 256
+    """Events of one topic that wait for their turn to be written. Past it they are all written at
+    once, at the cost of whatever else the loop has to do: they are never dropped."""
+    topic_view_interval_s: float = 0.1
+    """Per topic and process: between two requests for the view. Whoever subscribes meanwhile shares
+    the next one."""
+    topic_linger_s: float = 2.0
+    """How long a topic without subscribers stays attached."""
+    tick_backlog_bytes_max: int = 0
+    """Unsent bytes in the process beyond which a socket is a slow reader: of a topic's ticks it keeps
+    the newest only, until everything unsent is gone. 0: as soon as the kernel takes no more."""
+    kernel_unsent_bytes_max: int = 16 * 1024
+    """Unsent bytes the kernel takes per socket (TCP_NOTSENT_LOWAT). Left to itself it takes megabytes
+    before a slow reader shows, which is minutes of stale ticks. What is on its way to a reader that
+    keeps up does not count, so this costs no throughput. 0: as much as the kernel likes."""
+
+    answer_kept_s: float = 0.5
+    """Per table: how old an answer of the public REST routes may be. A flood of requests reaches
+    the table once in this time."""
+
     sweep_interval_s: float = 1.0
     """Of the one timer that checks the deadlines of all connections of the process."""
     connections_max: int = 20_000

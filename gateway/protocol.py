@@ -7,7 +7,7 @@ what a client may do when, and what it is told. It must not wait and must not re
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +24,9 @@ from gateway.schema import (
     CLOSE_TRY_LATER,
     ERRORS,
     ID_CHARS_MAX,
+    SUBSCRIBE,
     SYNC_CONNECTED,
+    UNSUBSCRIBE,
     AuthenticateResult,
     ClientFrame,
     ConnectionLimits,
@@ -32,6 +34,7 @@ from gateway.schema import (
     ErrorFrame,
     EventFrame,
     SyncConnectedData,
+    TopicResult,
 )
 from gateway.tokens import TokenError
 from runtime.clock import Clock
@@ -79,6 +82,14 @@ class Actions(Protocol):
         """Begin to receive the session's events: ``attached``, then ``deliver``."""
         ...
 
+    def join_topic(self, topic: str) -> None:
+        """Send the topic's view, and from then on its events. Anew, when it was joined before."""
+        ...
+
+    def leave_topic(self, topic: str) -> None:
+        """Send no more of the topic's events."""
+        ...
+
     def close(self, code: int, reason: str) -> None:
         """Send a close frame. Nothing is sent after it."""
         ...
@@ -94,6 +105,8 @@ class Terms:
     """From an access token to its user id; raises ``TokenError``."""
     clock: Clock
     counters: Counters
+    topics: Container[str] = frozenset()
+    """Names of the topics there are."""
 
 
 class Connection:
@@ -112,6 +125,7 @@ class Connection:
         "_refilled_at",
         "_terms",
         "_tokens",
+        "_topics",
         "codec",
         "connection_id",
         "in_flight",
@@ -133,6 +147,7 @@ class Connection:
         self._authenticate_by = now + terms.limits.authentication_deadline_s
         self._invalid_messages = 0
         self._is_greeted = False
+        self._topics: set[str] = set()
         self._tokens = float(terms.limits.messages_burst)
         self._refilled_at = now
 
@@ -165,9 +180,7 @@ class Connection:
             return
         command = self._commands.get(message.type)
         if command is None:
-            self._invalid(
-                command_id, "already_authenticated" if message.type == AUTHENTICATE else "unknown_command"
-            )
+            self._other(message)
             return
         if self.in_flight >= self._limits.in_flight_commands_max:
             self._error(command_id, "too_many_in_flight")
@@ -227,6 +240,37 @@ class Connection:
         self._happens(Happening.AUTHENTICATED)
         self._actions.send(self.codec.result(message.id, raw_map(AuthenticateResult(user_id))))
         self._actions.subscribe(user_id, data.resume_from)
+
+    def _other(self, message: ClientFrame) -> None:
+        """A message that is no command of the session."""
+        if message.type == SUBSCRIBE or message.type == UNSUBSCRIBE:
+            self._subscribe_or_leave(message)
+        else:
+            code = "already_authenticated" if message.type == AUTHENTICATE else "unknown_command"
+            self._invalid(message.id, code)
+
+    def _subscribe_or_leave(self, message: ClientFrame) -> None:
+        try:
+            topic = self.codec.topic(message.data).topic
+        except UNREADABLE as error:
+            self._invalid(message.id, "invalid_data", str(error))
+            return
+        topics = self._topics
+        if topic not in self._terms.topics:
+            self._error(message.id, "unknown_topic")
+            return
+        is_subscribing = message.type == SUBSCRIBE
+        if is_subscribing and topic not in topics and len(topics) >= self._limits.topics_per_connection_max:
+            self._error(message.id, "too_many_topics")
+            return
+        self._terms.counters.results_sent += 1
+        self._actions.send(self.codec.result(message.id, raw_map(TopicResult(topic))))
+        if is_subscribing:
+            topics.add(topic)
+            self._actions.join_topic(topic)
+        elif topic in topics:
+            topics.remove(topic)
+            self._actions.leave_topic(topic)
 
     # What the session says
 

@@ -1,6 +1,6 @@
-"""Events of one turn, encoded once per subprotocol and shared by every socket of the user.
+"""Events of one turn, encoded once per subprotocol and shared by every socket that receives them.
 
-Owns nothing but bytes; who receives them is ``gateway.fanout``'s business.
+Owns nothing but bytes; who receives them is the business of ``gateway.fanout`` and ``gateway.topics``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from runtime.stream import Pushed
 
 
 class EncodedPush:
-    """The outgoing events ``first_seq … last_seq`` as finished WebSocket frames, made on demand."""
+    """The outgoing events ``first_seq … last_seq`` as finished WebSocket frames, made on demand.
+
+    Without a user (a topic's events, the same for everybody) the frames carry no seq either: it
+    would mean nothing in the numbered stream of whoever reads them.
+    """
 
     __slots__ = ("_frames", "_message", "_user_id", "_whole", "first_seq", "last_seq")
 
-    def __init__(self, message: Pushed, user_id: str) -> None:
+    def __init__(self, message: Pushed, user_id: str | None) -> None:
         self._message = message
         self._user_id = user_id
         self.first_seq = message.first_seq
@@ -39,7 +43,7 @@ class EncodedPush:
             timestamp = self._message.recorded_ms
             event = codec.event
             frames = [
-                event(EventFrame(item.type, user_id, item.data, timestamp, seq))
+                event(EventFrame(item.type, user_id, item.data, timestamp, None if user_id is None else seq))
                 for seq, item in enumerate(self._message.items, self.first_seq)
             ]
             self._frames[codec.subprotocol] = frames

@@ -13,6 +13,18 @@ The order on a connection::
     server  events, seq growing by exactly one
 
 Events of a command's turn precede its result, unless the session's owner is changing just then.
+Beside the user's own stream there are topics, such as a Crash table. They are the connection's
+affair, not the user's: whoever reconnects subscribes again::
+
+    client  subscribe {topic}
+    server  result {topic}
+    server  the topic's view (``crash_state``)        user_id and seq null, like all of a topic's events
+    server  its events, in order, none left out; only ticks, which the next one replaces, may be
+    client  unsubscribe {topic}
+
+A topic's view may come again at any time (events were missed on the way): it replaces everything
+the client knows of the topic.
+
 ``initial_state`` may come again at any time (the missed events were no longer kept): it replaces
 everything the client knows, and its seq is the new position. ``timestamp`` and ``server_time``
 are milliseconds since the Unix epoch. In ``casino.v1.json`` the same maps are JSON text.
@@ -33,12 +45,14 @@ SUBPROTOCOL_JSON = "casino.v1.json"
 ID_CHARS_MAX = 64
 
 AUTHENTICATE = "authenticate"
+SUBSCRIBE = "subscribe"
+UNSUBSCRIBE = "unsubscribe"
 SYNC_CONNECTED = "sync_connected"
 INITIAL_STATE = "initial_state"
 
 
 class ClientFrame(msgspec.Struct, gc=False):
-    """What a client sends: ``authenticate`` first, then commands."""
+    """What a client sends: ``authenticate`` first, then commands, ``subscribe`` and ``unsubscribe``."""
 
     type: str
     id: str
@@ -56,6 +70,16 @@ class AuthenticateData(msgspec.Struct, forbid_unknown_fields=True):
 
 class AuthenticateResult(msgspec.Struct):
     user_id: str
+
+
+class TopicData(msgspec.Struct, forbid_unknown_fields=True):
+    """Data of ``subscribe`` and of ``unsubscribe``."""
+
+    topic: Annotated[str, Meta(min_length=1, max_length=128, description="For example crash/main")]
+
+
+class TopicResult(msgspec.Struct):
+    topic: str
 
 
 class ResultFrame(msgspec.Struct, tag="result", gc=False):
@@ -82,15 +106,16 @@ class ErrorFrame(msgspec.Struct, tag="error", gc=False):
 
 
 class EventFrame(msgspec.Struct, gc=False):
-    """Something happened to the user, on this connection or elsewhere."""
+    """Something happened to the user, on this connection or elsewhere, or to a topic."""
 
     type: str
-    user_id: str
+    user_id: str | None
+    """Null for a topic's events."""
     data: msgspec.Raw
     timestamp: int
     """When it happened, in ms since the Unix epoch."""
     seq: int | None
-    """Gap-free per user. Null for ``sync_connected``."""
+    """Gap-free per user. Null for ``sync_connected`` and for a topic's events."""
 
 
 class ConnectionLimits(msgspec.Struct):
@@ -127,6 +152,8 @@ ERRORS: dict[str, ErrorMeaning] = {
     "already_authenticated": ErrorMeaning(False, "This connection has a user already."),
     "token_invalid": ErrorMeaning(False, "The access token is not one of ours."),
     "token_expired": ErrorMeaning(False, "The access token was good once; get a new one."),
+    "unknown_topic": ErrorMeaning(False, "There is no such topic."),
+    "too_many_topics": ErrorMeaning(False, "This connection has as many topics as it may; leave one first."),
     "too_many_in_flight": ErrorMeaning(True, "Too many commands of this connection await their reply."),
     "rate_limited": ErrorMeaning(True, "This connection sends faster than it may."),
     "id_reused": ErrorMeaning(False, "The id stands for another command already."),

@@ -39,6 +39,7 @@ class GatewayServer:
 
     def __init__(self, dependencies: GatewayDependencies) -> None:
         dependencies.fanout.bind(dependencies.router)
+        dependencies.topics.bind(dependencies.router)
         self._dependencies = dependencies
         self._hub = Hub(dependencies)
         self._server: _QuietServer | None = None
@@ -61,7 +62,7 @@ class GatewayServer:
         Raises ``OSError`` when the address cannot be had.
         """
         limits = self._dependencies.limits
-        self._socket = _listening_socket(host, port)
+        self._socket = _listening_socket(host, port, limits.kernel_unsent_bytes_max)
         self._port = self._socket.getsockname()[1]
         self._hub.start()
         # uvicorn takes any callable; its annotations ask for classes.
@@ -108,7 +109,7 @@ class GatewayServer:
         self._server = None
 
 
-def _listening_socket(host: str, port: int) -> socket.socket:
+def _listening_socket(host: str, port: int, kernel_unsent_bytes_max: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only where the protocol is spelled out; with it on, a
     # second small write waits 40 ms for the client's delayed acknowledgement.
@@ -116,6 +117,9 @@ def _listening_socket(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if kernel_unsent_bytes_max and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Connections inherit it.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, kernel_unsent_bytes_max)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
         listener.setblocking(False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
@@ -21,6 +22,7 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
+from gateway.broadcast import Membership
 from gateway.codec import CODECS, Codec
 from gateway.fanout import Subscription, session_of
 from gateway.frames import CLOSE, PING, PONG, FrameReader, Message, close_code, close_frame, frame
@@ -46,14 +48,17 @@ class RealtimeSocket(asyncio.Protocol):
         "_connection",
         "_heard_at",
         "_hub",
+        "_is_paused",
         "_limits",
+        "_memberships",
         "_opcode",
-        "_pending",
         "_pinged_at",
         "_reader",
         "_subscription",
         "_transport",
         "_uvicorn_connections",
+        "pending",
+        "write",
     )
 
     def __init__(
@@ -68,15 +73,20 @@ class RealtimeSocket(asyncio.Protocol):
         self._subscription: Subscription | None = None
         self._actor: ActorId = None  # type: ignore[assignment]
         self._opcode = 0
-        self._pending: list[bytes] = []
         self._heard_at = 0.0
         self._pinged_at: float | None = None
         self._closing_at: float | None = None
+        self._memberships: dict[str, Membership] = {}
+        self._is_paused = False
+        self.pending: list[bytes] = []
+        """What was sent in this turn of the loop and is not written yet."""
+        self.write: Callable[[bytes], None] = None  # type: ignore[assignment]
 
     # asyncio and uvicorn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.write = self._transport.write
         self._uvicorn_connections.add(self)
         self._heard_at = self._hub.clock.monotonic()
 
@@ -106,14 +116,24 @@ class RealtimeSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._uvicorn_connections.discard(self)
-        self._pending.clear()
+        self.pending.clear()
         if self._reader is None:
             return
         self._hub.sockets.discard(self)
         self._hub.counters.connections_closed += 1
         self._connection.closed()
-        if self._subscription is not None:
-            self._hub.fanout.unsubscribe(self._subscription)
+        self._unsubscribe()
+
+    def pause_writing(self) -> None:
+        """There is unsent data, more than the topics' ticks may add to."""
+        self._is_paused = True
+        for member in self._memberships.values():
+            member.pause()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        for member in self._memberships.values():
+            member.resume()
 
     def shutdown(self) -> None:
         """uvicorn is stopping. Sockets that are still here were not drained."""
@@ -170,7 +190,7 @@ class RealtimeSocket(asyncio.Protocol):
     # What the connection asks for (gateway.protocol.Actions)
 
     def send(self, frames: bytes) -> None:
-        pending = self._pending
+        pending = self.pending
         if not pending:
             self._hub.flush_soon(self)
         pending.append(frames)
@@ -191,10 +211,30 @@ class RealtimeSocket(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         self._hub.counters.closes_sent[code] += 1
         self._closing_at = self._hub.clock.monotonic()
-        self._pending.append(close_frame(code, reason))
+        self.pending.append(close_frame(code, reason))
         self._write_pending()
+        self._unsubscribe()
+
+    def join_topic(self, topic: str) -> None:
+        if not self._memberships:
+            self._transport.set_write_buffer_limits(self._limits.tick_backlog_bytes_max, 0)
+        before = self._memberships.get(topic)
+        member = self._memberships[topic] = self._hub.topics.join(topic, self)
+        if self._is_paused:
+            member.pause()
+        if before is not None:
+            self._hub.topics.leave(before)
+
+    def leave_topic(self, topic: str) -> None:
+        self._hub.topics.leave(self._memberships.pop(topic))
+
+    def _unsubscribe(self) -> None:
+        """Nobody may write to this socket any more."""
         if self._subscription is not None:
             self._hub.fanout.unsubscribe(self._subscription)
+        for member in self._memberships.values():
+            self._hub.topics.leave(member)
+        self._memberships.clear()
 
     # Control frames and writing
 
@@ -202,8 +242,9 @@ class RealtimeSocket(asyncio.Protocol):
         if message.opcode == CLOSE:
             if self._connection.closed():
                 code = close_code(message.payload)
-                self._pending.append(close_frame(code, "") if code != 1005 else frame(CLOSE, b""))
+                self.pending.append(close_frame(code, "") if code != 1005 else frame(CLOSE, b""))
                 self._write_pending()
+            self._unsubscribe()
             # Ours was answered, or theirs is.
             self._closing_at = now
             self._transport.close()
@@ -212,19 +253,25 @@ class RealtimeSocket(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what was sent since the last flush, in one call."""
-        if self._pending and self._closing_at is None:
+        if self.pending and self._closing_at is None:
             if self._transport.get_write_buffer_size() > self._limits.outgoing_bytes_max:
-                self._pending.clear()
+                self.pending.clear()
                 self._connection.close(CLOSE_SLOW_CONSUMER, "slow consumer")
             else:
                 self._write_pending()
 
     def _write_pending(self) -> None:
-        pending = self._pending
+        pending = self.pending
         frames = pending[0] if len(pending) == 1 else b"".join(pending)
         pending.clear()
         if not self._transport.is_closing():
             self._transport.write(frames)
+
+    # What a topic sees of it (gateway.broadcast.Outlet)
+
+    @property
+    def codec(self) -> Codec:
+        return self._connection.codec
 
     # The hub's sweep and drain (gateway.hub.Socket)
 

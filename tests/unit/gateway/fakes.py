@@ -11,21 +11,27 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from gateway.counters import Counters
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import Fanout
 from gateway.limits import Limits
+from gateway.listeners import Listeners
 from gateway.rate_limit import LocalRateLimiter
 from gateway.schema import PATH
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
+from gateway.topics import Topics
 from runtime.behavior import CommandSpec, PushSpec
 from runtime.clock import SystemClock
 from runtime.identity import ActorId
 from runtime.journal import PushRecord
-from runtime.stream import Attached, Failure, Pushed, Result
+from runtime.routing import PushListener
+from runtime.stream import Attached, Failure, Pushed, Result, Ticked
 
 KEYS = {"k1": b"1" * 32, "k2": b"2" * 32}
 RECORDED_MS = 1_700_000_000_000
+MAIN = ActorId("crash/main")
+TABLES = {"crash/main": MAIN, "crash/high": ActorId("crash/high")}
 pack = msgspec.msgpack.encode
 unpack = msgspec.msgpack.decode
 
@@ -80,10 +86,15 @@ class FakeAccounts:
 
 
 class FakeRouter:
-    """Sessions in memory: each command pushes ``pushes_per_command`` events, then is answered."""
+    """Actors in memory: each command pushes ``pushes_per_command`` events, then is answered.
 
-    def __init__(self, fanout: Fanout) -> None:
-        self.listener = fanout
+    Commands named in ``replies`` get those, and change nothing.
+    """
+
+    def __init__(self, listener: PushListener) -> None:
+        self.listener = listener
+        self.replies: dict[str, Any] = {}
+        self.attaches: list[tuple[ActorId, int | None]] = []
         self.turns: dict[ActorId, list[Pushed]] = {}
         self.attached: set[ActorId] = set()
         self.submitted: list[tuple[ActorId, str, str, bytes]] = []
@@ -106,6 +117,11 @@ class FakeRouter:
             self.listener.pushed(message)
         return message
 
+    def tick(self, actor: ActorId, number: int) -> None:
+        if actor in self.attached:
+            item = PushRecord("crash_tick", raw({"elapsed_ms": number}))
+            self.listener.ticked(Ticked(actor, RECORDED_MS, item))
+
     def submit(
         self,
         actor: ActorId,
@@ -117,6 +133,10 @@ class FakeRouter:
         self.submitted.append((actor, command_id, name, data))
 
         def answer() -> None:
+            if name in self.replies:
+                reply = self.replies[name]
+                done(reply if isinstance(reply, Failure) else Result(0, raw(reply)))
+                return
             if command_id.startswith("refuse"):
                 done(Failure(0, "insufficient_gold", "not enough gold", False))
                 return
@@ -126,6 +146,8 @@ class FakeRouter:
         self._soon(answer)
 
     def attach(self, actor: ActorId, after: int | None, done: Callable[[Attached | Failure], None]) -> None:
+        self.attaches.append((actor, after))
+
         def answer() -> None:
             if self.attach_failures:
                 done(self.attach_failures.pop(0))
@@ -155,11 +177,14 @@ class FakeRouter:
 def dependencies(limits: Limits | None = None, **changes: Any) -> GatewayDependencies:
     limits = limits or Limits()
     clock = changes.pop("clock", None) or SystemClock()
-    fanout = Fanout(limits)
+    counters = Counters()
+    fanout = Fanout(limits, counters)
+    topics = Topics(TABLES, {"crash": "crash_state"}, limits, counters)
     return GatewayDependencies(
         **{
-            "router": FakeRouter(fanout),
+            "router": FakeRouter(Listeners(fanout, topics)),
             "fanout": fanout,
+            "topics": topics,
             "catalogue": CATALOGUE,
             "pushes": PUSHES,
             "tokens": AccessTokens(KEYS, "k1", clock),

@@ -10,11 +10,14 @@ import msgspec
 import pytest
 
 from actors.catalogue import behaviors
+from actors.crash.broadcast import TABLE_PUSHES
 from actors.profile import Profile
 from gateway.catalogue import Command, InvalidData
 from gateway.golden_frames import FILE, conversation, render
 
 SESSION = behaviors()["session"]
+PUSHES = {**SESSION.pushes, **{spec.name: spec for spec in TABLE_PUSHES}}
+OF_THE_GATEWAY = {"authenticate", "subscribe", "unsubscribe"}
 FRAMES: list[dict[str, Any]] = json.loads(FILE.read_text())["frames"]
 NAMES = [f"{number}-{frame['name']}" for number, frame in enumerate(FRAMES)]
 
@@ -55,7 +58,7 @@ def test_the_actors_speak_so() -> None:
         kind, data = message["type"], message["data"]
         if golden.sender == "client":
             requests[message["id"]] = kind
-            if kind == "authenticate":
+            if kind in OF_THE_GATEWAY:
                 continue
             command = Command(SESSION.commands[kind])
             raw = msgspec.Raw(msgspec.msgpack.encode(data))
@@ -64,16 +67,27 @@ def test_the_actors_speak_so() -> None:
                     command.from_messagepack(raw)
             else:
                 assert msgpack.unpackb(command.from_messagepack(raw)) == data
-        elif kind == "result" and requests[message["id"]] != "authenticate":
+        elif kind == "result" and requests[message["id"]] not in OF_THE_GATEWAY:
             strictly(data, SESSION.commands[requests[message["id"]]].result)
         elif kind == "initial_state":
             strictly(data, Profile)
-        elif kind in SESSION.pushes:
-            strictly(data, SESSION.pushes[kind].data)
+        elif kind in PUSHES:
+            strictly(data, PUSHES[kind].data)
         seen.add(kind)
     assert {"result", "error", "sync_connected", "initial_state", "profile_update"} <= seen
+    assert {spec.name for spec in TABLE_PUSHES} <= seen
 
 
 def test_seqs_have_no_gap() -> None:
-    seqs = [frame["message"]["seq"] for frame in FRAMES if "seq" in frame["message"]]
+    events = [frame["message"] for frame in FRAMES if "seq" in frame["message"]]
+    seqs = [event["seq"] for event in events if event["user_id"] is not None]
     assert seqs == [None, 1, 2, 3, 4, 5, 6, 7, 8, None, 7, 8]
+
+
+def test_a_topics_events_are_nobodys() -> None:
+    events = [frame["message"] for frame in FRAMES if "seq" in frame["message"]]
+    tables = [event for event in events if event["type"] in {spec.name for spec in TABLE_PUSHES}]
+    assert tables
+    for event in tables:
+        assert (event["user_id"], event["seq"]) == (None, None)
+        assert event["data"]["table"] == "main"

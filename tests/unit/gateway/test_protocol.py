@@ -18,7 +18,7 @@ from gateway.protocol import TRANSITIONS, Connection, Happening, State, Terms
 from gateway.schema import ERRORS
 from gateway.tokens import AccessTokens
 from runtime.stream import Failure, Result
-from tests.unit.gateway.fakes import CATALOGUE, KEYS, FakeClock, messages_in, pack, raw, unpack
+from tests.unit.gateway.fakes import CATALOGUE, KEYS, TABLES, FakeClock, messages_in, pack, raw, unpack
 
 
 class Client:
@@ -29,11 +29,12 @@ class Client:
         self.tokens = AccessTokens(KEYS, "k1", self.clock)
         self.counters = Counters()
         commands = player_commands(CATALOGUE)
-        terms = Terms(limits or Limits(), commands, self.tokens.verify, self.clock, self.counters)
+        terms = Terms(limits or Limits(), commands, self.tokens.verify, self.clock, self.counters, TABLES)
         self.codec = codec
         self.sent: list[Any] = []
         self.submitted: list[tuple[str, str, Any]] = []
         self.subscribed: list[tuple[str, int | None]] = []
+        self.topics: list[tuple[str, str]] = []
         self.closed: tuple[int, str] | None = None
         self.connection = Connection(terms, codec, self, "c1", self.clock.seconds)
 
@@ -46,6 +47,13 @@ class Client:
 
     def subscribe(self, user_id: str, after: int | None) -> None:
         self.subscribed.append((user_id, after))
+
+    def join_topic(self, topic: str) -> None:
+        assert self.sent[-1]["type"] == "result", "the topic's events come after it"
+        self.topics.append(("join", topic))
+
+    def leave_topic(self, topic: str) -> None:
+        self.topics.append(("leave", topic))
 
     def close(self, code: int, reason: str) -> None:
         assert self.closed is None
@@ -240,6 +248,103 @@ def test_no_deadline_once_authenticated() -> None:
     client = live()
     client.connection.check_deadline(client.clock.seconds + 1e6)
     assert client.closed is None
+
+
+# Topics
+
+
+def subscribe(topic: Any = "crash/main", command_id: str = "t", kind: str = "subscribe") -> dict[str, Any]:
+    return {"type": kind, "id": command_id, "data": {"topic": topic}}
+
+
+def unsubscribe(topic: Any = "crash/main") -> dict[str, Any]:
+    return subscribe(topic, kind="unsubscribe")
+
+
+@pytest.mark.parametrize("codec", [MESSAGEPACK, JSON])
+def test_subscribe_and_unsubscribe(codec: Codec) -> None:
+    client = live(codec=codec)
+    accepted = [{"type": "result", "id": "t", "data": {"topic": "crash/main"}}]
+    assert client.says(subscribe()) == accepted
+    assert client.topics == [("join", "crash/main")]
+    assert client.says(unsubscribe()) == accepted
+    assert client.topics[1:] == [("leave", "crash/main")]
+    assert client.submitted == [], "no actor hears of it"
+    assert client.counters.results_sent == 2
+
+
+def test_subscribing_needs_no_attached_session() -> None:
+    client = Client()
+    client.authenticate()
+    client.says(subscribe())
+    assert client.topics == [("join", "crash/main")]
+
+
+def test_subscribing_needs_a_user() -> None:
+    client = Client()
+    assert client.gets_error(subscribe()) == ("t", "not_authenticated")
+    assert client.closed == (4401, "not_authenticated")
+    assert client.topics == []
+
+
+def test_subscribing_twice_joins_anew() -> None:
+    client = live(Limits(topics_per_connection_max=1))
+    client.says(subscribe())
+    client.says(subscribe())
+    assert client.topics == [("join", "crash/main")] * 2
+
+
+def test_leaving_what_was_not_joined() -> None:
+    client = live()
+    (answer,) = client.says(unsubscribe())
+    assert answer["type"] == "result"
+    assert client.topics == []
+
+
+@pytest.mark.parametrize("topic", ["crash/nowhere", "session/u_ann", "crash", "x" * 128])
+@pytest.mark.parametrize("kind", ["subscribe", "unsubscribe"])
+def test_unknown_topics(topic: str, kind: str) -> None:
+    client = live(Limits(invalid_messages_max=1))
+    assert client.gets_error(subscribe(topic, kind=kind)) == ("t", "unknown_topic")
+    assert (client.topics, client.closed) == ([], None)
+
+
+@pytest.mark.parametrize("topic", [None, 5, "", "x" * 129, ["crash/main"]])
+@pytest.mark.parametrize("codec", [MESSAGEPACK, JSON])
+def test_topics_that_are_no_names(topic: Any, codec: Codec) -> None:
+    client = live(codec=codec)
+    assert client.gets_error(subscribe(topic)) == ("t", "invalid_data")
+    assert client.gets_error({**subscribe(), "data": {}}) == ("t", "invalid_data")
+    assert client.gets_error({**subscribe(), "data": {"topic": "crash/main", "x": 1}}) == (
+        "t",
+        "invalid_data",
+    )
+    assert client.topics == []
+
+
+def test_topics_per_connection() -> None:
+    client = live(Limits(topics_per_connection_max=1))
+    client.says(subscribe("crash/main"))
+    assert client.gets_error(subscribe("crash/high")) == ("t", "too_many_topics")
+    client.says(unsubscribe("crash/main"))
+    client.says(subscribe("crash/high"))
+    assert client.topics == [("join", "crash/main"), ("leave", "crash/main"), ("join", "crash/high")]
+
+
+def test_subscribing_counts_against_the_rate() -> None:
+    client = live(Limits(messages_per_s=10, messages_burst=4))
+    client.clock.seconds += 10
+    for _ in range(4):
+        client.says(subscribe())
+    assert client.gets_error(subscribe()) == ("t", "rate_limited")
+    assert len(client.topics) == 4
+
+
+def test_after_closing_nothing_is_joined() -> None:
+    client = live()
+    client.connection.close(1012, "service restart")
+    assert client.says(subscribe()) == []
+    assert client.topics == []
 
 
 # Messages that are none

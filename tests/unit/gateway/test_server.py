@@ -9,6 +9,7 @@ import socket
 import httpx
 import pytest
 
+from gateway.limits import Limits
 from gateway.server import GatewayServer
 from tests.unit.gateway.conftest import Serve
 from tests.unit.gateway.fakes import dependencies
@@ -45,6 +46,15 @@ async def test_small_writes_leave_at_once(serve: Serve) -> None:
         transport = connection._transport  # type: ignore[attr-defined]
         accepted = transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_the_kernel_keeps_little_that_is_unsent(serve: Serve) -> None:
+    for limits, expected in (({}, 16 * 1024), ({"kernel_unsent_bytes_max": 0}, 0)):
+        gateway = await serve(Limits(close_deadline_s=0.3, **limits))
+        async with gateway.connect():
+            (connection,) = gateway.server._hub.sockets
+            accepted = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == expected
 
 
 async def test_an_address_that_cannot_be_had() -> None:

@@ -7,13 +7,14 @@ import socket as sockets
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from gateway.fanout import session_of
 from gateway.limits import Limits
 from runtime.stream import Failure
 from tests.unit.gateway.conftest import Serve
-from tests.unit.gateway.fakes import Gateway, closing_of, hear, messages_in, pack, say
+from tests.unit.gateway.fakes import MAIN, TABLES, Gateway, closing_of, hear, messages_in, pack, say
 
 ANN = session_of("u_ann")
 JSON = "casino.v1.json"
@@ -123,6 +124,198 @@ async def test_a_session_that_cannot_be_reached(serve: Serve) -> None:
         await say(socket, "authenticate", "a", token=token)
         assert (await hear(socket))["type"] == "result"
         assert await closing_of(socket) == (1013, "unavailable")
+
+
+# Topics
+
+
+async def watch(gateway: Gateway, socket: ClientConnection, user: str = "u_ann") -> None:
+    """Authenticate, and subscribe to a table."""
+    await gateway.authenticate(socket, user)
+    await say(socket, "subscribe", "t1", topic="crash/main")
+    assert await hear(socket) == {"type": "result", "id": "t1", "data": {"topic": "crash/main"}}
+    view = await hear(socket)
+    assert (view["type"], view["user_id"], view["seq"]) == ("crash_state", None, None)
+
+
+async def test_a_topic(serve: Serve) -> None:
+    gateway = await serve()
+    async with gateway.connect() as one, gateway.connect(JSON) as two:
+        await watch(gateway, one, "u_ann")
+        await watch(gateway, two, "u_bob")
+        gateway.router.push(MAIN, "crash_started")
+        gateway.router.tick(MAIN, 100)
+        gateway.router.push(MAIN, "crash_crashed", "crash_betting_opened")
+        for socket in (one, two):
+            events = [await hear(socket) for _ in range(4)]
+            types = ["crash_started", "crash_tick", "crash_crashed", "crash_betting_opened"]
+            assert [event["type"] for event in events] == types
+            assert {(event["user_id"], event["seq"]) for event in events} == {(None, None)}
+        await say(one, "spin_slots", "s1", stake=5)
+        assert [(await hear(one))["seq"] for _ in range(3)] == [1, 2, 3], "the user's own stream goes on"
+        assert (await hear(one))["type"] == "result"
+        await say(one, "unsubscribe", "t2", topic="crash/main")
+        assert (await hear(one))["data"] == {"topic": "crash/main"}
+        gateway.router.push(MAIN, "crash_started")
+        assert (await hear(two))["type"] == "crash_started"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(one.recv(), 0.05)
+    assert [actor for actor, _ in gateway.router.attaches].count(MAIN) == 2
+
+
+async def test_an_unknown_topic_starts_nothing(serve: Serve) -> None:
+    gateway = await serve()
+    async with gateway.connect() as socket:
+        await gateway.authenticate(socket)
+        await say(socket, "subscribe", "t1", topic="crash/nowhere")
+        assert (await hear(socket))["data"]["code"] == "unknown_topic"
+    assert {actor for actor, _ in gateway.router.attaches} == {ANN}
+
+
+async def test_the_last_socket_that_goes_detaches(serve: Serve) -> None:
+    gateway = await serve(Limits(topic_linger_s=0.01, close_deadline_s=0.3))
+    async with gateway.connect() as socket:
+        await watch(gateway, socket)
+        assert MAIN in gateway.router.attached
+    await asyncio.sleep(0.1)
+    assert gateway.router.attached == set()
+
+
+async def test_subscribing_again_shows_the_table_again(serve: Serve) -> None:
+    gateway = await serve(Limits(topic_view_interval_s=0, close_deadline_s=0.3))
+    async with gateway.connect() as socket:
+        await watch(gateway, socket)
+        gateway.router.push(MAIN, "crash_started")
+        await hear(socket)
+        await say(socket, "subscribe", "t2", topic="crash/main")
+        assert (await hear(socket))["id"] == "t2"
+        assert (await hear(socket))["data"] == {"gold_balance": 1}
+        gateway.router.push(MAIN, "crash_crashed")
+        assert (await hear(socket))["type"] == "crash_crashed"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(socket.recv(), 0.05)
+
+
+class SlowReader:
+    """A subscriber that reads nothing until told to, on a connection that holds little."""
+
+    async def __aenter__(self) -> SlowReader:
+        self.client = sockets.socket()
+        self.client.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+        self.client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(self.client, ("127.0.0.1", self._gateway.server.port))
+        await loop.sock_sendall(self.client, upgrade())
+        await loop.sock_recv(self.client, 1000)
+        token = self._gateway.parts.tokens.issue("u_slow").token
+        for kind, data in (("authenticate", {"token": token}), ("subscribe", {"topic": "crash/main"})):
+            message = pack({"type": kind, "id": kind, "data": data})
+            await loop.sock_sendall(self.client, masked(0x82, message))
+        await asyncio.sleep(0.05)
+        return self
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def __aexit__(self, *_: object) -> None:
+        self.client.close()
+
+    async def read(self) -> list[Any]:
+        """Everything, until nothing more comes."""
+        loop = asyncio.get_running_loop()
+        data = b""
+        while True:
+            try:
+                data += await asyncio.wait_for(loop.sock_recv(self.client, 65536), 0.3)
+            except TimeoutError:
+                return messages_in(data)
+
+
+async def test_a_slow_reader_misses_ticks_and_nothing_else(serve: Serve) -> None:
+    gateway = await serve(Limits(kernel_unsent_bytes_max=4096, close_deadline_s=0.3))
+    async with SlowReader(gateway) as slow:
+        (socket,) = gateway.server._hub.sockets
+        for number in range(20_000):
+            gateway.router.tick(MAIN, number)
+            if number % 100 == 99:
+                gateway.router.push(MAIN, "crash_bets_placed")
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+        transport = socket._transport  # type: ignore[attr-defined]
+        assert gateway.server.counters.topic_ticks_replaced > 10_000
+        assert 0 < transport.get_write_buffer_size() < 200 * 120, "events and no ticks"
+        events = await slow.read()
+        placed = [event["data"]["gold_balance"] for event in events if event["type"] == "crash_bets_placed"]
+        assert placed == list(range(1, 201)), "every event, in order"
+        ticks = [event["data"]["elapsed_ms"] for event in events if event["type"] == "crash_tick"]
+        assert ticks == sorted(set(ticks))
+        assert len(ticks) < 10_000
+        assert transport.get_write_buffer_size() == 0
+        gateway.router.tick(MAIN, 77)
+        assert [event["data"] for event in await slow.read()] == [{"elapsed_ms": 77}], "it has caught up"
+    assert gateway.server.counters.closes_sent == {}
+
+
+async def test_a_slow_reader_that_joins_another_topic_is_slow_there_too(serve: Serve) -> None:
+    gateway = await serve(Limits(kernel_unsent_bytes_max=4096, close_deadline_s=0.3))
+    high = TABLES["crash/high"]
+    async with SlowReader(gateway) as slow:
+        (socket,) = gateway.server._hub.sockets
+        transport = socket._transport  # type: ignore[attr-defined]
+        while transport.get_write_buffer_size() < 50_000:
+            gateway.router.push(MAIN, *["crash_bets_placed"] * 100)
+            await asyncio.sleep(0)
+        socket.join_topic("crash/high")  # type: ignore[attr-defined]
+        await asyncio.sleep(0.05)
+        unsent = transport.get_write_buffer_size()
+        for number in range(100):
+            gateway.router.tick(high, number)
+            await asyncio.sleep(0)
+        assert transport.get_write_buffer_size() == unsent
+        ticks = [event["data"] for event in await slow.read() if event["type"] == "crash_tick"]
+        assert ticks == [{"elapsed_ms": 99}]
+
+
+async def test_a_slow_reader_gets_the_newest_tick_when_it_has_read_the_rest(serve: Serve) -> None:
+    gateway = await serve(Limits(kernel_unsent_bytes_max=4096, close_deadline_s=0.3))
+    async with SlowReader(gateway) as slow:
+        for number in range(20_000):
+            gateway.router.tick(MAIN, number)
+            if number % 10 == 0:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        ticks = [event["data"]["elapsed_ms"] for event in await slow.read() if event["type"] == "crash_tick"]
+        assert ticks == sorted(set(ticks))
+        assert ticks[-1] == 19_999
+        assert len(ticks) < 10_000
+
+
+async def test_a_subscriber_that_never_reads_is_cut_off(serve: Serve) -> None:
+    limits = Limits(outgoing_bytes_max=20_000, sweep_interval_s=0.02, close_deadline_s=0.2)
+    gateway = await serve(limits)
+    async with SlowReader(gateway), gateway.connect() as quick:
+        await watch(gateway, quick)
+        pushed = 0
+        while not gateway.server.counters.closes_sent and pushed < 20_000:
+            gateway.router.push(MAIN, *["crash_bets_placed"] * 10)
+            pushed += 10
+            await asyncio.sleep(0)
+        assert gateway.server.counters.closes_sent == {4413: 1}
+        for number in range(pushed):
+            assert (await hear(quick))["data"]["gold_balance"] == number + 1
+
+
+async def test_a_socket_that_breaks_is_not_written_to(serve: Serve) -> None:
+    gateway = await serve()
+    async with gateway.connect() as one, gateway.connect() as two:
+        await watch(gateway, one)
+        await watch(gateway, two, "u_bob")
+        one.transport.abort()
+        for _ in range(20):
+            gateway.router.push(MAIN, "crash_bets_placed")
+            await asyncio.sleep(0.005)
+        assert [(await hear(two))["data"]["gold_balance"] for _ in range(20)] == list(range(1, 21))
+    assert gateway.server.counters.connections_open <= 1
 
 
 # The handshake
