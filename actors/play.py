@@ -1,7 +1,8 @@
-"""What every single-turn game has in common: stake, payout, experience, statistics.
+"""What every game has in common: stake, payout, experience, statistics.
 
-A game checks the stake, computes its payout and lets this module settle it; the event it records
-extends :class:`Played`. Owns no rule of any game.
+A game of a single turn checks the stake, computes its payout and lets this module settle it; the
+event it records extends :class:`Played`. A game whose gold has gone other ways only has its outcome
+scored, and extends :class:`Scored`. Owns no rule of any game.
 """
 
 from __future__ import annotations
@@ -16,20 +17,27 @@ from actors.pushes import GameStatistics, UserAction
 from actors.session_state import GameRecord, SessionState, average_net
 from runtime.behavior import Push, Transfer
 
+STAKE_OUT_OF_RANGE = "stake_out_of_range"
+
 _NEVER_PLAYED = GameRecord()
 
 
-class Played(msgspec.Struct, frozen=True, gc=False):
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """The fields every play records, whatever the game. Subclasses add a tag and what is theirs."""
 
     at_ms: int
     game: str
     stake: int
     payout: int
-    nonce: int
     gold_after: int
     exp_after: int
     level_after: int
+
+
+class Played(Scored, frozen=True, gc=False):
+    """A play that was drawn from the player's server seed, under ``nonce``."""
+
+    nonce: int
 
 
 class Settlement(NamedTuple):
@@ -58,6 +66,19 @@ def settle(state: SessionState, game: str, stake: int, payout: int, action: User
     if payout:
         paid, gold = wallet.earn(gold, state.user_id, house, payout, "payout")
         transfers.append(paid)
+    return score(state, game, stake, payout, action, gold, transfers)
+
+
+def score(
+    state: SessionState,
+    game: str,
+    stake: int,
+    payout: int,
+    action: UserAction,
+    gold_after: int,
+    transfers: list[Transfer],
+) -> Settlement:
+    """What a play comes to besides its gold, which moves by ``transfers``."""
     exp = progress.add_exp(state.exp, progress.exp_for_play(stake))
     level = progress.level_of(exp)
     record = state.games.get(game, _NEVER_PLAYED)
@@ -70,12 +91,12 @@ def settle(state: SessionState, game: str, stake: int, payout: int, action: User
         average_net(plays, record.wagered + stake, record.won + payout),
     )
     profile = (
-        pushes.profile_update(gold, level, exp)
+        pushes.profile_update(gold_after, level, exp)
         if level != state.level
-        else pushes.profile_update(gold, exp=exp)
+        else pushes.profile_update(gold_after, exp=exp)
     )
     return Settlement(
-        gold,
+        gold_after,
         exp,
         level,
         transfers,
@@ -85,13 +106,16 @@ def settle(state: SessionState, game: str, stake: int, payout: int, action: User
 
 def apply_play(state: SessionState, event: Played, action: UserAction) -> None:
     """Apply the fields of :class:`Played`, in place."""
+    apply_score(state, event, action)
+    state.nonce = event.nonce + 1
+
+
+def apply_score(state: SessionState, event: Scored, action: UserAction) -> None:
+    """Apply the fields of :class:`Scored`, in place."""
     state.gold = event.gold_after
     state.exp = event.exp_after
     state.level = event.level_after
-    state.nonce = event.nonce + 1
-    record = state.games.get(event.game)
-    if record is None:
-        record = state.games[event.game] = GameRecord()
+    record = record_of(state, event.game)
     stake, payout = event.stake, event.payout
     record.plays += 1
     record.wins += payout > stake
@@ -99,3 +123,11 @@ def apply_play(state: SessionState, event: Played, action: UserAction) -> None:
     record.wagered += stake
     record.won += payout
     remember(state, action)
+
+
+def record_of(state: SessionState, game: str) -> GameRecord:
+    """The player's record of a game, to be changed; made when there is none."""
+    record = state.games.get(game)
+    if record is None:
+        record = state.games[game] = GameRecord()
+    return record

@@ -8,6 +8,8 @@ import msgspec
 
 from actors import progress
 from actors.actions import recent
+from actors.crash.bets import open_bets
+from actors.crash.messages import CrashBet
 from actors.feature import Command, Feature
 from actors.games.fairness import commitment
 from actors.pushes import UserAction
@@ -55,6 +57,8 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
     """By game type; only games that were played."""
     recent_actions: list[UserAction]
     """Newest first."""
+    crash_bets: list[CrashBet] = []
+    """Those that are not settled yet."""
 
 
 def profile_of(state: SessionState) -> Profile:
@@ -80,6 +84,7 @@ def profile_of(state: SessionState) -> Profile:
             if record.plays
         },
         recent(state),
+        open_bets(state),
     )
 
 

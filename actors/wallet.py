@@ -17,7 +17,7 @@ GOLD_MAX = 2**53 - 1
 FAUCET_STREAK = "faucet:streak"
 FAUCET_WELCOME = "faucet:welcome"
 HOUSE_OVERFLOW = "house:overflow"
-"""Takes the part of a gift that a full purse has no room for."""
+"""Takes what a full purse has no room for."""
 
 INSUFFICIENT_FUNDS = "insufficient_funds"
 GOLD_LIMIT = "gold_limit"
@@ -42,6 +42,11 @@ def gift_number(account: str, from_user: str) -> int | None:
     """The inverse of ``gift_escrow``; None when ``account`` is no gift escrow of that player."""
     number = account.removeprefix(f"escrow:gift:{from_user}:")
     return int(number) if number != account and _GIFT_NUMBER.fullmatch(number) else None
+
+
+def crash_escrow(table: str, round_number: int) -> str:
+    """The account that holds all stakes of a round of Crash until its bets are settled."""
+    return f"escrow:crash:{table}:{round_number}"
 
 
 def check_funds(gold: int, amount: int) -> None:
@@ -90,3 +95,22 @@ def earn_what_fits(
     if kept < amount:
         transfers.append(Transfer(source, HOUSE_OVERFLOW, amount - kept, reason))
     return transfers, gold + kept
+
+
+def hold(gold: int, amount: int) -> int:
+    """Set ``amount`` > 0 aside: it stays on the player's account, and is no longer theirs to spend.
+    Returns the balance without it.
+
+    Raises:
+        Rejected: ``insufficient_funds``.
+    """
+    check_funds(gold, amount)
+    return gold - amount
+
+
+def release(gold: int, user_id: str, amount: int, reason: str) -> tuple[list[Transfer], int]:
+    """The inverse of ``hold``, never refused: what no longer fits goes to the house."""
+    kept = min(amount, GOLD_MAX - gold)
+    if kept == amount:
+        return [], gold + kept
+    return [Transfer(player_account(user_id), HOUSE_OVERFLOW, amount - kept, reason)], gold + kept

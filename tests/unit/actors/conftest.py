@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from actors.catalogue import behaviors
-from runtime.behavior import Behavior, Context, Decision, Send
+from actors.crash.bets import held
+from runtime.behavior import Behavior, Context, Decision, Refusal, Send
 from runtime.errors import Rejected
 from runtime.identity import ActorId, actor_id
 from runtime.turn import decode_body, encode_body
@@ -71,20 +72,24 @@ class Player:
                 pytest.fail("a refused command changed the state")
             raise
         assert self.snapshot() == before, "decide changed the state"
-        assert isinstance(decision.reply, spec.result)
+        if decision.reply is None:
+            assert [send.then in self.behavior.commands for send in decision.sends] == [True]
+        elif not isinstance(decision.reply, Refusal):
+            assert isinstance(decision.reply, spec.result)
         for push in decision.pushes:
             assert isinstance(push.data, self.behavior.pushes[push.type].data)
-        body, reply, _ = encode_body(decision.events, decision.reply, decision.pushes, [])
-        assert msgspec.msgpack.decode(reply, type=spec.result) == decision.reply
+        body, reply, _ = encode_body(decision.events, decision.reply or "deferred", decision.pushes, [])
+        if isinstance(decision.reply, spec.result):
+            assert msgspec.msgpack.decode(reply, type=spec.result) == decision.reply
         self.journal.append(bytes(decode_body(body).events))
         self.apply(self.state, self.journal[-1])
         for transfer in decision.transfers:
             assert transfer.amount > 0
             self.ledger[transfer.debit] -= transfer.amount
             self.ledger[transfer.credit] += transfer.amount
-        if decision.transfers:
+        if decision.transfers and not isinstance(decision.reply, Refusal):
             assert decision.reply.gold_balance == self.state.gold
-        assert self.ledger[f"player:{self.user_id}"] == self.state.gold
+        assert self.ledger[f"player:{self.user_id}"] == self.state.gold + held(self.state)
         assert sum(self.ledger.values()) == 0
         return decision
 

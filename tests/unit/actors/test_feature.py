@@ -34,7 +34,7 @@ def flip(state: SessionState, command: FlipCoin, context: Context) -> Decision:
     action = UserAction("flip_coin", {"heads": heads}, context.now_ms)
     settled = settle(state, "coin", command.stake, payout, action)
     event = CoinFlipped(
-        context.now_ms, "coin", command.stake, payout, state.nonce, *settled[:3], 0 if heads else unlucky + 1
+        context.now_ms, "coin", command.stake, payout, *settled[:3], state.nonce, 0 if heads else unlucky + 1
     )
     reply = FlipResult(heads, event.tosses_without_heads, settled.gold_after)
     return Decision(reply, (event,), settled.pushes, settled.transfers)

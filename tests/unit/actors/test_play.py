@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.play import Played, apply_play, check_stake, settle
+from actors.play import Played, Scored, apply_play, apply_score, check_stake, score, settle
 from actors.pushes import UserAction
 from actors.session_state import GameRecord, SessionState
 from actors.wallet import GOLD_MAX
@@ -19,7 +19,7 @@ def test_statistics_and_balance_add_up(every) -> None:
     for nonce, (stake, payout) in enumerate(every):
         check_stake(state, stake, payout)
         settled = settle(state, "rps", stake, payout, ACTION)
-        apply_play(state, Played(1, "rps", stake, payout, nonce, *settled[:3]), ACTION)
+        apply_play(state, Played(1, "rps", stake, payout, *settled[:3], nonce), ACTION)
     if not every:
         assert state.games == {}
         return
@@ -53,3 +53,14 @@ def test_settling_changes_nothing_by_itself() -> None:
     state = SessionState("ann", gold=100)
     settle(state, "rps", 10, 20, ACTION)
     assert state == SessionState("ann", gold=100)
+
+
+def test_a_play_whose_gold_went_other_ways_is_scored_all_the_same() -> None:
+    state = SessionState("ann", gold=90, nonce=7)
+    settled = score(state, "crash", 10, 15, ACTION, 105, [])
+    assert (settled.gold_after, settled.transfers) == (105, [])
+    assert [push.type for push in settled.pushes] == ["profile_update", "stats_update", "user_action"]
+    assert state == SessionState("ann", gold=90, nonce=7)
+    apply_score(state, Scored(1, "crash", 10, 15, *settled[:3]), ACTION)
+    assert (state.gold, state.exp, state.nonce) == (105, settled.exp_after, 7)
+    assert state.games["crash"] == GameRecord(plays=1, wins=1, wagered=10, won=15)

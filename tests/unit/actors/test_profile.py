@@ -14,6 +14,7 @@ def test_the_profile_of_a_new_player(ann) -> None:
         "streak": {"streak_count": 0, "claimed_on": None, "next_claim_at_ms": 0},
         "stats": {},
         "recent_actions": [],
+        "crash_bets": [],
     }
 
 

@@ -40,6 +40,11 @@ commands = st.one_of(
             }
         ),
     ),
+    st.tuples(st.just("place_crash_bet"), st.fixed_dictionaries({"stake": st.integers(1, 9_000)})),
+    st.tuples(
+        st.just("crash_bet_answered"),
+        st.just({"sender": "crash/main", "refusal": ["betting_closed", "Too late."]}),
+    ),
     st.tuples(
         st.just("log_action"),
         st.fixed_dictionaries(
@@ -129,6 +134,12 @@ def test_commands_of_the_contract() -> None:
         "return_gift": "system",
         "log_action": "player",
         "spin_slots": "player",
+        "place_crash_bet": "player",
+        "cash_out_crash": "player",
+        "get_crash_bets": "player",
+        "crash_bet_answered": "system",
+        "crash_cash_out_answered": "system",
+        "settle_crash_bet": "system",
     }
 
 
