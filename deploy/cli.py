@@ -5,10 +5,12 @@ from __future__ import annotations
 import typer
 
 from benchmarks.command import bots
+from deploy.commands.crash_chain import crash_chain
 from deploy.commands.doctor import doctor
-from deploy.commands.inspection import audit, replay, verify
+from deploy.commands.inspection import audit, replay
 from deploy.commands.lifecycle import down, scale, status, up
 from deploy.commands.schema import asyncapi, migrate
+from deploy.commands.verification import verify
 
 app = typer.Typer(
     name="casino",
@@ -21,3 +23,4 @@ app = typer.Typer(
 for command in (up, down, status, scale, doctor, bots, audit, replay, migrate, asyncapi):
     app.command()(command)
 app.add_typer(verify, name="verify")
+app.add_typer(crash_chain, name="crash-chain")

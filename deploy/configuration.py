@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from actors.crash.round import TableRules
+
 
 @dataclass(frozen=True)
 class Configuration:
@@ -30,6 +32,10 @@ class Configuration:
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     log_level: str
+    crash_tables: Mapping[str, TableRules]
+    crash_key_file: str
+    """Where the key of the hash chains is, for the processes that play from them. Not the key itself:
+    this object travels to gateways, too."""
 
     def __repr__(self) -> str:
         return f"Configuration(port {self.gateway_port})"

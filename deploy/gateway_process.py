@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.crash.broadcast import CRASH_STATE
+from actors.crash.messages import KIND as CRASH
+from actors.crash.messages import table_actor
 from deploy.configuration import Configuration
 from deploy.rate_limits import SharedRateLimiter
+from gateway.counters import Counters
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import Fanout
 from gateway.limits import Limits
+from gateway.listeners import Listeners
 from gateway.rate_limit import LocalRateLimiter
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
+from gateway.topics import Topics
 from persistence.postgres.accounts import PostgresAccounts
 from persistence.redis import WindowCounter
 from runtime.behavior import Behavior
@@ -28,8 +34,11 @@ class CasinoGateway:
         limits = Limits(
             messages_per_s=configuration.messages_per_s, messages_burst=int(2 * configuration.messages_per_s)
         )
-        fanout = Fanout(limits)
-        router = make_router(fanout)
+        counters = Counters()
+        fanout = Fanout(limits, counters)
+        tables = {str(actor): actor for actor in map(table_actor, configuration.crash_tables)}
+        topics = Topics(tables, {CRASH: CRASH_STATE}, limits, counters)
+        router = make_router(Listeners(fanout, topics))
 
         async def has_map() -> str | None:
             return None if router.has_map else "no session host is known yet"
@@ -38,6 +47,7 @@ class CasinoGateway:
             GatewayDependencies(
                 router=router,
                 fanout=fanout,
+                topics=topics,
                 catalogue=session.commands,
                 pushes=session.pushes,
                 tokens=AccessTokens(

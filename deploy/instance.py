@@ -60,6 +60,13 @@ class Instance:
             file.write(secrets.token_hex(size))
         return path.read_text()
 
+    def keep_secret(self, name: str, value: str) -> None:
+        """Keep a secret that was given from outside, in place of one that was made here."""
+        partial = self.data / "secrets" / f"{name}.partial"
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(value)
+        partial.replace(self.data / "secrets" / name)
+
     def secret_path(self, name: str) -> Path:
         self.secret(name)
         return self.data / "secrets" / name

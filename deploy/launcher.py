@@ -9,17 +9,21 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import httpx
 
+from actors.crash.round import TableRules
 from deploy.configuration import Configuration
+from deploy.crash_chains import prepare_tables
 from deploy.instance import Instance, RunState
 from deploy.leftovers import clear_leftovers
-from deploy.settings import Settings
+from deploy.settings import CrashTable, Settings
 from deploy.wiring import CasinoWiring
 from persistence.embedded.postgres import EmbeddedPostgres
 from persistence.embedded.process import EmbeddedServerError
 from persistence.embedded.valkey import EmbeddedValkey
+from persistence.postgres.crash_chains import ChainError
 from persistence.postgres.durability import check_durability
 from persistence.postgres.membership import PostgresMembership
 from persistence.postgres.migrate import migrate
@@ -37,12 +41,16 @@ class LaunchError(RuntimeError):
 
 
 class Launcher:
-    """Runs one instance. ``report`` is told what is being done."""
+    """Runs one instance. ``report`` is told what is being done, ``notice`` what the operator should
+    know afterwards as well; left out, ``report`` is told that, too."""
 
-    def __init__(self, settings: Settings, instance: Instance, report: Report) -> None:
+    def __init__(
+        self, settings: Settings, instance: Instance, report: Report, notice: Report | None = None
+    ) -> None:
         self._settings = settings
         self._instance = instance
         self._report = report
+        self._notice = notice or report
         self._temporary = settings.ray_temporary or instance.runtime / "ray"
         self._ended = asyncio.Event()
         self._failure: Exception | None = None
@@ -122,11 +130,18 @@ class Launcher:
             self._report("migrating the database")
             await migrate(dsn)
             await check_durability(dsn)
+            await self._prepare_crash(dsn)
             yield dsn
         finally:
             if server is not None:
                 self._report("stopping Postgres")
                 await asyncio.to_thread(server.stop)
+
+    async def _prepare_crash(self, dsn: str) -> None:
+        try:
+            await prepare_tables(self._settings, self._instance, dsn, self._report, self._notice)
+        except ChainError as error:
+            raise LaunchError(str(error)) from error
 
     @contextlib.asynccontextmanager
     async def _valkey(self) -> AsyncIterator[str]:
@@ -153,6 +168,7 @@ class Launcher:
             old.unlink(missing_ok=True)
         self._report("starting Ray (this takes a few seconds)")
         prepare_ray_environment(self._instance)
+        key_file = self._crash_key_file()
         # Ray reads its environment when it is imported, so not before now.
         from runtime.cluster import bootstrap
 
@@ -165,7 +181,7 @@ class Launcher:
         self._listen_to_signals()
         try:
             self._report("starting session hosts and gateways")
-            bootstrap.start_coordinator(self._wiring(dsn, redis_url))
+            bootstrap.start_coordinator(self._wiring(dsn, redis_url, key_file))
             await self._until_ready()
             yield addresses.dashboard, addresses.ray
         finally:
@@ -187,7 +203,7 @@ class Launcher:
         for host in gone:
             await membership.fence(host.incarnation)
 
-    def _wiring(self, dsn: str, redis_url: str) -> CasinoWiring:
+    def _wiring(self, dsn: str, redis_url: str, crash_key_file: Path) -> CasinoWiring:
         settings, instance = self._settings, self._instance
         cluster, signing = settings.cluster_secret, settings.signing_key
         configuration = Configuration(
@@ -212,8 +228,19 @@ class Launcher:
             allowed_origins=tuple(settings.allowed_origins),
             trusted_proxies=tuple(settings.trusted_proxies),
             log_level=settings.log_level,
+            crash_tables={table.name: rules_of(table) for table in settings.crash_tables},
+            crash_key_file=str(crash_key_file),
         )
         return CasinoWiring(configuration)
+
+    def _crash_key_file(self) -> Path:
+        """Where tables find the key. One given by the environment moves into the file: the environment
+        goes to every process of a local cluster, and gateways must not have it."""
+        given = self._settings.crash_key
+        if given is not None:
+            self._instance.keep_secret("crash-key", given.get_secret_value())
+            os.environ.pop("CASINO_CRASH_KEY", None)
+        return self._instance.data / "secrets" / "crash-key"
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
@@ -230,6 +257,17 @@ class Launcher:
                         f"Look at the logs in {self._instance.runtime / 'ray/session_latest/logs'}"
                     )
                 await asyncio.sleep(0.1)
+
+
+def rules_of(table: CrashTable) -> TableRules:
+    return TableRules(
+        betting_ms=round(1000 * table.betting_s),
+        pause_ms=round(1000 * table.pause_s),
+        stake_min=table.stake_min,
+        stake_max=table.stake_max,
+        liability_max=table.liability_max,
+        bets_max=table.bets_max,
+    )
 
 
 async def started(server: EmbeddedPostgres | EmbeddedValkey) -> str:

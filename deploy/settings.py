@@ -6,10 +6,36 @@ One code path for a laptop and a cluster: what differs are addresses.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CrashTable(BaseModel):
+    """The rules of one table of Crash. Gold in whole units, times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    """For ever: a table's rounds, its chains and its actor go by it."""
+    betting_s: float = Field(default=5.0, ge=0.2, le=3600)
+    pause_s: float = Field(default=3.0, ge=0.2, le=3600)
+    """From the end of a round to the next one's betting."""
+    stake_min: int = Field(default=1, ge=1)
+    stake_max: int = Field(default=100_000, ge=1, le=10**12)
+    liability_max: int = Field(default=1_000_000_000, ge=1, le=10**18)
+    """The most gold that the house loses in one round; one that would cost more is ended before."""
+    bets_max: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Bets in one round."""
+
+    @model_validator(mode="after")
+    def _some_stake_is_allowed(self) -> Self:
+        if self.stake_min > self.stake_max:
+            raise ValueError(f"stake_min {self.stake_min} is above stake_max {self.stake_max}")
+        if self.liability_max < self.stake_min:
+            raise ValueError(f"liability_max {self.liability_max} has no room for a single bet")
+        return self
 
 
 class Settings(BaseSettings):
@@ -50,4 +76,18 @@ class Settings(BaseSettings):
     """Shared by all nodes; empty generates one in the data directory."""
     signing_key: SecretStr | None = None
     """Signs access tokens; empty generates one in the data directory."""
+    crash_tables: list[CrashTable] = Field(default=[CrashTable(name="main")], max_length=100)
+    """Each has a process of its own. An empty list: no Crash."""
+    crash_chain: Literal["auto", "required"] = "auto"
+    """Where a table has no chain: make one, with a random salt, or refuse to start."""
+    crash_key: SecretStr | None = None
+    """Unmasks the chains of Crash, 64 hex characters; empty generates one in the data directory."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("crash_tables")
+    @classmethod
+    def _names_are_unique(cls, tables: list[CrashTable]) -> list[CrashTable]:
+        names = [table.name for table in tables]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two Crash tables have the same name: {', '.join(names)}")
+        return tables

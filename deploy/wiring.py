@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.catalogue import behaviors
+from actors.crash.messages import KIND as CRASH
+from actors.crash.messages import table_actor
 from deploy.configuration import Configuration
 from deploy.gateway_process import CasinoGateway
 from deploy.logs import set_up_logs
+from deploy.table_hashes import TableHashes, key_in
+from persistence.postgres.crash_chains import CrashChains
 from persistence.postgres.journal import PostgresJournal
 from persistence.postgres.membership import PostgresMembership
 from runtime.behavior import Behavior
 from runtime.cluster.wiring import MakeRouter
-from runtime.identity import Dedicated, Packed, Placement
+from runtime.identity import Dedicated, Packed, Placement, dedicated_host_name, shard_of
 from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
 
 
@@ -50,9 +54,25 @@ class CasinoWiring:
         )
 
     def behaviors(self) -> list[Behavior[Any]]:
-        known = behaviors()
+        return self._behaviors(None)
+
+    def _behaviors(self, hashes: TableHashes | None) -> list[Behavior[Any]]:
+        known = behaviors(self.configuration.crash_tables, hashes)
         known["session"].placement = self.session_placement_policy()
         return list(known.values())
+
+    async def open_behaviors(self, host_name: str) -> list[Behavior[Any]]:
+        for table in self.configuration.crash_tables:
+            if host_name == dedicated_host_name(shard_of(table_actor(table), Dedicated())):
+                key = key_in(self.configuration.crash_key_file)
+                hashes = TableHashes(CrashChains(self.configuration.dsn), table, key)
+                await hashes.load()
+                hashes.start()
+                return self._behaviors(hashes)
+        return self.behaviors()
+
+    def always_on(self) -> dict[str, list[str]]:
+        return {CRASH: list(self.configuration.crash_tables)}
 
     def stream_address(self, host_name: str) -> str:
         if self.configuration.stream == "unix":

@@ -1,4 +1,4 @@
-"""``audit``, ``replay`` and ``verify``: proofs that anyone can ask for."""
+"""``audit`` and ``replay``: proofs that the house can be asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.table import Table
 
 from actors.catalogue import behaviors
 from actors.profile import GetProfile
-from actors.verification import verify_slots
 from deploy.commands.options import (
     DataOption,
     JsonOption,
@@ -154,32 +153,3 @@ async def _compare(router: Any, archive: Archive, rebuilt: Replay[Any], actor: A
             rebuilt.problems.append("the live session differs from its journal")
             return "differs"
     return "not compared: it plays too fast to catch a moment of rest"
-
-
-verify = typer.Typer(help="Recompute an outcome from what the player was told.", no_args_is_help=True)
-
-
-@verify.callback()
-def _verify() -> None:
-    """Recompute an outcome from what the player was told. Needs no server."""
-
-
-@verify.command()
-def slots(
-    server_seed: Annotated[str, typer.Option(help="The revealed server seed, in hex.")],
-    client_seed: Annotated[str, typer.Option(help="The client seed of the play.")],
-    nonce: Annotated[int, typer.Option(help="The number of the play under this server seed.")],
-    machine: Annotated[str, typer.Option(help="The slot machine.")] = "classic",
-    stake: Annotated[int, typer.Option(help="Gold staked.")] = 1,
-    json: JsonOption = False,
-) -> None:
-    """Spin a slot machine again: prints the seed's hash and the outcome."""
-    try:
-        proof = verify_slots(server_seed, client_seed, nonce, machine, stake)
-    except ValueError as error:
-        fail(str(error))
-    if json:
-        print_json(proof._asdict())
-        return
-    console.print(f"server seed hash  {proof.server_seed_hash}", highlight=False)
-    console.print(f"outcome           {proof.outcome}", highlight=False)

@@ -74,6 +74,9 @@ def up(
         else:
             console.print(f"· {step}")
 
+    def notice(text: str) -> None:
+        console.print(f"[yellow]![/yellow] {text}", soft_wrap=True, highlight=False)
+
     def ready(state: RunState) -> None:
         status.stop()
         _print_addresses(state, instance)
@@ -82,7 +85,7 @@ def up(
         print(f"ready {state.url} (after {seconds:.1f} s; Ctrl-C stops everything)", flush=True)  # noqa: T201
 
     try:
-        asyncio.run(Launcher(settings, instance, report).run(ready))
+        asyncio.run(Launcher(settings, instance, report, notice).run(ready))
     except (
         LaunchError, AlreadyRunning, EmbeddedServerError, NotDurable, JournalError, OSError,
     ) as error:  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from actors.catalogue import behaviors
+from actors.crash.messages import KIND as CRASH
 from actors.profile import Profile
 from deploy.commands.options import DataOption, console, dsn_of, fail, print_json, settings_for
 from deploy.instance import NotRunning
@@ -27,5 +28,8 @@ def migrate(data: DataOption = None) -> None:
 
 def asyncapi() -> None:
     """Print the AsyncAPI document of the WebSocket protocol."""
-    session = behaviors()["session"]
-    print_json(asyncapi_document(session.commands, session.pushes, view=Profile))
+    known = behaviors()
+    session, crash = known["session"], known[CRASH]
+    print_json(
+        asyncapi_document(session.commands, session.pushes, view=Profile, topics={CRASH: crash.pushes})
+    )

@@ -7,6 +7,7 @@ waits for the oldest one, does not wait for an audit.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ import msgspec
 from persistence.postgres.audit_queries import (
     COUNTS,
     DUPLICATE_COMMANDS,
+    ENDED,
     ESCROWS,
     GAPS,
     GOLD,
@@ -32,6 +34,8 @@ from persistence.postgres.connections import DatabaseUnavailable
 
 EXAMPLES_MAX = 10
 _CONNECT_TIMEOUT_S = 10.0
+_CRASH_ESCROW = re.compile(r"escrow:crash:([a-z0-9-]+):([0-9]+)")
+"""Table and round; see ``actors.wallet``."""
 
 
 class Check(msgspec.Struct):
@@ -120,7 +124,8 @@ async def _audit(connection: asyncpg.Connection[asyncpg.Record]) -> AuditReport:
         ),
         _check(
             "escrows_explained",
-            "Each escrow that holds gold is named by a send or a reminder that is still to come.",
+            "Each escrow that holds gold is named by a send or a reminder that is still to come, or belongs"
+            " to a Crash round that is not over.",
             await _unexplained_escrows(connection),
         ),
         _check("journal_gap_free", "Each actor's turns are numbered 1 to n.", await violations(GAPS)),
@@ -158,7 +163,8 @@ async def _audit(connection: asyncpg.Connection[asyncpg.Record]) -> AuditReport:
 
 
 async def _unexplained_escrows(connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
-    """Escrows with gold that no pending send and no reminder names in its data."""
+    """Escrows with gold that no pending send and no reminder names in its data, and that are not of a
+    round under way."""
     escrows = {row["account"]: row["balance"] for row in await connection.fetch(ESCROWS)}
     if not escrows:
         return []
@@ -166,11 +172,25 @@ async def _unexplained_escrows(connection: asyncpg.Connection[asyncpg.Record]) -
     for query in (PENDING_SENDS, REMINDERS):
         async for row in connection.cursor(query, prefetch=1000):
             _collect_strings(msgspec.msgpack.decode(row["data"]), named)
+    left = sorted(escrows.keys() - named)
+    over = await _rounds_over(connection, left)
     return [
-        f"account {account}, balance {balance}"
-        for account, balance in sorted(escrows.items())
-        if account not in named
+        f"account {account}, balance {escrows[account]}"
+        for account in left
+        if account in over or _CRASH_ESCROW.fullmatch(account) is None
     ]
+
+
+async def _rounds_over(connection: asyncpg.Connection[asyncpg.Record], escrows: Sequence[str]) -> set[str]:
+    """Those of the escrows whose Crash round is over: the turn that ended its pause is in the journal."""
+    ends = {
+        (f"crash/{found[1]}", f"\x01alarm/{found[2]}/pause"): account
+        for account in escrows
+        if (found := _CRASH_ESCROW.fullmatch(account))
+    }
+    actors, command_ids = [actor for actor, _ in ends], [command_id for _, command_id in ends]
+    rows = await connection.fetch(ENDED, actors, command_ids)
+    return {ends[row["actor"], row["command_id"]] for row in rows}
 
 
 def _collect_strings(value: Any, strings: set[str]) -> None:

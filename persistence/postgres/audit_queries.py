@@ -58,6 +58,11 @@ SELECT
 """
 
 ESCROWS = "SELECT account, balance FROM balances WHERE account ^@ 'escrow:' AND balance > 0"
+ENDED = """
+SELECT actor, command_id
+FROM journal
+WHERE (actor, command_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
+"""
 PENDING_SENDS = "SELECT data FROM outbox WHERE refusal IS NULL"
 REMINDERS = "SELECT data FROM reminders"
 

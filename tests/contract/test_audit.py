@@ -177,3 +177,24 @@ async def test_it_holds_while_hosts_race_for_the_same_escrows(postgres: Postgres
 async def test_an_unreachable_database_is_said_to_be_so() -> None:
     with pytest.raises(DatabaseUnavailable):
         await audit("postgresql://nobody@/nowhere?host=/nonexistent")
+
+
+async def test_the_escrow_of_a_crash_round_is_empty_once_its_pause_is_over(postgres: PostgresStorage) -> None:
+    table, escrow = ActorId("crash/main"), "escrow:crash:main:7"
+    incarnation = await postgres.membership.register("host", "unix:x", 60.0)
+    journal = postgres.journal()
+    await journal.commit(
+        batch(
+            incarnation,
+            turn(ANN, 1, welcome("ann")),
+            turn(ANN, 2, Transfer("player:ann", escrow, 100, "bet")),
+            turn(table, 1, command_id="\x01alarm/6/pause"),
+            turn(table, 2, command_id="\x01alarm/7/running"),
+        )
+    )
+    assert not await broken(postgres)
+    await journal.commit(batch(incarnation, turn(table, 3, command_id="\x01alarm/7/pause")))
+    assert await broken(postgres) == {"escrows_explained": [f"account {escrow}, balance 100"]}
+    settling = OutboxRecord("s-1", table, ANN, "settle", msgspec.msgpack.encode({"escrow": escrow}))
+    await journal.commit(batch(incarnation, turn(table, 4, sends=[settling])))
+    assert not await broken(postgres)

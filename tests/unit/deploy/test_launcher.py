@@ -13,6 +13,7 @@ from deploy import launcher
 from deploy.instance import Instance
 from deploy.launcher import Launcher, LaunchError, check_port, started
 from deploy.settings import Settings
+from persistence.postgres.crash_chains import ChainError
 from runtime.journal import HostRecord, Incarnation
 
 Make = Callable[..., Launcher]
@@ -166,3 +167,30 @@ async def test_a_server_whose_start_is_interrupted_is_stopped(error: Exception |
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert server.log == ["started", "stopped"]
+
+
+async def test_a_table_that_cannot_play_keeps_everything_from_starting(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise ChainError("Crash table main has no hash chain")
+
+    monkeypatch.setattr(launcher, "prepare_tables", refuse)
+    with pytest.raises(LaunchError, match="no hash chain"):
+        await make()._prepare_crash("postgresql://")
+
+
+async def test_notices_go_where_reports_go_unless_there_is_a_better_place(
+    make: Make, reported: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def prepare(_: Settings, __: Instance, ___: str, report: Any, notice: Any) -> None:
+        report("working")
+        notice("look here")
+
+    monkeypatch.setattr(launcher, "prepare_tables", prepare)
+    await make()._prepare_crash("postgresql://")
+    assert reported == ["working", "look here"]
+    noticed: list[str] = []
+    instance = Instance(tmp_path / "casino")
+    await Launcher(Settings(), instance, reported.append, noticed.append)._prepare_crash("postgresql://")
+    assert noticed == ["look here"]
