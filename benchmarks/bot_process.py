@@ -1,7 +1,8 @@
-"""One process of bots: ``python -m benchmarks.bot_process``, driven by ``bots`` over its stdin.
+"""One process of bots: ``python -m benchmarks.bot_process``, driven by ``troupe`` over its stdin.
 
 Owns the line protocol's far end: the options as JSON first, then ``gather``, ``play``, ``status``
-and ``stop``; each is answered with one line of JSON. The end of stdin ends the process.
+and ``stop`` (and ``mute``, for watchers); each is answered with one line of JSON. The end of stdin
+ends the process.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import sys
 import msgspec
 import uvloop
 
-from benchmarks.bots import status_of
+from benchmarks.crash.crowd import CrashCrowd
+from benchmarks.crash.watchers import WatcherCrowd
 from benchmarks.crowd import Crowd, SignUpFailed
-from benchmarks.options import BotOptions
+from benchmarks.options import AnyOptions, BotOptions, CrashOptions, WatchOptions
 
 
 def main() -> None:
@@ -23,12 +25,23 @@ def main() -> None:
     uvloop.run(_serve())
 
 
+def crowd_of(options: BotOptions) -> Crowd:
+    """The kind of crowd that these options are for."""
+    match options:
+        case WatchOptions():
+            return WatcherCrowd(options)
+        case CrashOptions():
+            return CrashCrowd(options)
+        case _:
+            return Crowd(options)
+
+
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    options = msgspec.json.decode(await orders.readline(), type=BotOptions)
-    async with Crowd(options) as crowd:
+    options: BotOptions = msgspec.json.decode(await orders.readline(), type=AnyOptions)
+    async with crowd_of(options) as crowd:
         _answer(b'""')
         while order := (await orders.readline()).strip():
             _answer(await _obey(crowd, order))
@@ -48,8 +61,11 @@ async def _obey(crowd: Crowd, order: bytes) -> bytes:
         case b"play":
             crowd.play()
             return b'""'
+        case b"mute" if isinstance(crowd, WatcherCrowd):
+            await crowd.mute()
+            return b'""'
         case b"status":
-            return msgspec.json.encode(status_of(crowd))
+            return msgspec.json.encode(crowd.status())
         case b"stop":
             await crowd.stop()
             return msgspec.json.encode(crowd.result())

@@ -1,29 +1,26 @@
 """Runs bots against a casino, in this process or in several, and reports what they saw.
 
-Owns the order of a run: everybody signs up and connects, then all play at once, then all stop.
+Owns what a run of slots is: its options, how they are divided, its progress and its report.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from time import monotonic
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from benchmarks.command_log import log_paths
-from benchmarks.crowd import Crowd, SignUpFailed
-from benchmarks.measurements import Second
+from benchmarks.crowd import Crowd
+from benchmarks.measurements import Status
 from benchmarks.options import BotOptions
 from benchmarks.report import BotReport, CrowdResult, merge
+from benchmarks.troupe import open_troupes, perform
 
-_ANSWER_BYTES_MAX = 256 * 1024 * 1024
-"""The result of a process carries every stall and every bot's longest one."""
+OptionsT = TypeVar("OptionsT", bound=BotOptions)
 
 
 class Progress(NamedTuple):
@@ -38,28 +35,6 @@ class Progress(NamedTuple):
     errors: int
     reconnects: int
     acknowledged: int
-
-
-class Status(msgspec.Struct):
-    """One process's second."""
-
-    second: Second
-    errors: int
-    reconnects: int
-    acknowledged: int
-
-
-class _Troupe(Protocol):
-    """A crowd, wherever it runs."""
-
-    async def gather(self) -> None: ...
-    async def play(self) -> None: ...
-    async def status(self) -> Status: ...
-    async def stop(self) -> CrowdResult: ...
-
-
-class BotProcessFailed(Exception):
-    """A bot process died or did not answer as agreed."""
 
 
 async def run_bots(
@@ -112,26 +87,24 @@ async def run_bots(
     )
     options.check()
     shares = share_out(options, processes)
-    interrupted = interrupt or asyncio.Event()
-    async with contextlib.AsyncExitStack() as stack:
-        troupes: list[_Troupe] = []
-        for share in shares:
-            opened = _in_this_process(share) if len(shares) == 1 else _in_own_process(share)
-            troupes.append(await stack.enter_async_context(opened))
-        show = on_progress or (lambda progress: None)
-        show(Progress("signing up", 0, 0, 0, 0, 0, 0, 0, 0))
-        await asyncio.gather(*(troupe.gather() for troupe in troupes))
-        await asyncio.gather(*(troupe.play() for troupe in troupes))
-        began = monotonic()
-        while (left := began + duration_s - monotonic()) > 0 and not interrupted.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(interrupted.wait(), min(1.0, left))
-            show(_progress(monotonic() - began, await asyncio.gather(*(t.status() for t in troupes))))
-        results = await asyncio.gather(*(troupe.stop() for troupe in troupes))
+    show = on_progress or (lambda progress: None)
+
+    def on_second(elapsed_s: float, statuses: Sequence[Status]) -> bool:
+        show(_progress(elapsed_s, statuses))
+        return True
+
+    async with AsyncExitStack() as stack:
+        results = await perform(
+            await open_troupes(stack, shares, Crowd, Status, CrowdResult),
+            duration_s,
+            interrupt or asyncio.Event(),
+            lambda: show(Progress("signing up", 0, 0, 0, 0, 0, 0, 0, 0)),
+            on_second,
+        )
     return merge(url, players, depth, results)
 
 
-def share_out(options: BotOptions, processes: int) -> list[BotOptions]:
+def share_out(options: OptionsT, processes: int) -> list[OptionsT]:
     """The options of each process: players and sign-up rate divided, one log file and seed each.
 
     Raises:
@@ -169,95 +142,3 @@ def _progress(elapsed_s: float, statuses: Sequence[Status]) -> Progress:
         sum(status.reconnects for status in statuses),
         sum(status.acknowledged for status in statuses),
     )
-
-
-def status_of(crowd: Crowd) -> Status:
-    """What a crowd's last second was like."""
-    found = crowd.measurements
-    return Status(crowd.roll(), sum(found.errors.values()), found.reconnects, found.acknowledged)
-
-
-class _LocalTroupe:
-    """A crowd on this event loop."""
-
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd = crowd
-
-    async def gather(self) -> None:
-        await self._crowd.gather()
-
-    async def play(self) -> None:
-        self._crowd.play()
-
-    async def status(self) -> Status:
-        return status_of(self._crowd)
-
-    async def stop(self) -> CrowdResult:
-        await self._crowd.stop()
-        return self._crowd.result()
-
-
-class _RemoteTroupe:
-    """A crowd in a child process, told what to do line by line; see ``bot_process``."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def ask(self, order: bytes) -> bytes:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.stdin.write(order + b"\n")
-            await self._process.stdin.drain()
-            answer = await self._process.stdout.readline()
-        except (OSError, ValueError) as error:
-            raise BotProcessFailed(repr(error)) from error
-        if not answer:
-            raise BotProcessFailed(f"a bot process ended with {await self._process.wait()}")
-        return answer
-
-    async def gather(self) -> None:
-        answer = msgspec.json.decode(await self.ask(b"gather"), type=str)
-        if answer:
-            raise SignUpFailed(answer)
-
-    async def play(self) -> None:
-        await self.ask(b"play")
-
-    async def status(self) -> Status:
-        return msgspec.json.decode(await self.ask(b"status"), type=Status)
-
-    async def stop(self) -> CrowdResult:
-        return msgspec.json.decode(await self.ask(b"stop"), type=CrowdResult)
-
-
-@asynccontextmanager
-async def _in_this_process(options: BotOptions) -> AsyncIterator[_Troupe]:
-    async with Crowd(options) as crowd:
-        yield _LocalTroupe(crowd)
-
-
-@asynccontextmanager
-async def _in_own_process(options: BotOptions) -> AsyncIterator[_Troupe]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.bot_process",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_ANSWER_BYTES_MAX,
-        # Ctrl-C is for this process alone, so that the bots can finish and report.
-        start_new_session=True,
-    )
-    troupe = _RemoteTroupe(process)
-    try:
-        await troupe.ask(msgspec.json.encode(options))
-        yield troupe
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), 5.0)
-        except TimeoutError:
-            process.kill()
-            await process.wait()

@@ -13,19 +13,19 @@ from random import Random
 from time import monotonic_ns
 
 import httpx
+import msgspec
 
 from benchmarks.bot import Bot
 from benchmarks.command_log import CommandLog
 from benchmarks.journey import Journey
 from benchmarks.lean_connection import EventCounter
-from benchmarks.measurements import Measurements, Second
+from benchmarks.measurements import Measurements, Second, Status
 from benchmarks.options import BotOptions
+from benchmarks.player import Player
 from benchmarks.report import CrowdResult
 from clients.backoff import Backoff
 from clients.errors import AuthenticationFailed, ClientError, ConnectionLost
 from clients.sign_in import GuestAccount, addresses_of, sign_in_guest
-
-_PATROL_S = 0.1
 
 
 class SignUpFailed(Exception):
@@ -33,7 +33,13 @@ class SignUpFailed(Exception):
 
 
 class Crowd:
-    """``async with Crowd(options) as crowd``: ``gather``, ``play``, ``stop``, ``result``."""
+    """``async with Crowd(options) as crowd``: ``gather``, ``play``, ``stop``, ``result``.
+
+    Players of slots, unless a subclass makes others.
+    """
+
+    patrol_s = 0.1
+    """Between two looks for lost answers."""
 
     def __init__(self, options: BotOptions) -> None:
         options.check()
@@ -43,8 +49,8 @@ class Crowd:
         self._addresses = addresses_of(options.url)
         self._prefix = f"{secrets.token_hex(4)}-"
         self._random = Random(options.seed)
-        self._bots: dict[int, Bot] = {}
-        self._gone: list[Bot] = []
+        self._bots: dict[int, Player] = {}
+        self._gone: list[Player] = []
         self._user_ids: list[str] = []
         self._disabled: set[str] = set()
         self._seats: list[asyncio.Task[None]] = []
@@ -82,6 +88,11 @@ class Crowd:
     def roll(self) -> Second:
         """What happened since the last call; call about once a second."""
         return self.measurements.roll(self.counter.events)
+
+    def status(self) -> msgspec.Struct:
+        """What the last second was like, for the live display."""
+        found = self.measurements
+        return Status(self.roll(), sum(found.errors.values()), found.reconnects, found.acknowledged)
 
     async def gather(self) -> None:
         """Sign every player up and connect them all.
@@ -125,7 +136,7 @@ class Crowd:
         for bot in bots:
             bot.stop_playing()
         deadline_ns = self._stopped_ns + int(self._options.drain_s * 1e9)
-        while monotonic_ns() < deadline_ns and any(bot.unanswered for bot in bots):
+        while monotonic_ns() < deadline_ns and not self._is_settled():
             await asyncio.sleep(0.02)
         # The last events may follow the last answers.
         await asyncio.sleep(0.25)
@@ -133,7 +144,7 @@ class Crowd:
             bot.leave()
         await asyncio.wait(self._seats, timeout=5.0)
 
-    def result(self) -> CrowdResult:
+    def result(self) -> msgspec.Struct:
         """Everything measured. Call after ``stop``."""
         self.roll()
         found = self.measurements
@@ -166,13 +177,17 @@ class Crowd:
             bot_stalls_s=[bot.stall_ns_max / 1e9 for bot in bots],
         )
 
+    def _is_settled(self) -> bool:
+        """Whether nothing is due any more to those who have stopped playing."""
+        return not any(bot.unanswered for bot in self._bots.values())
+
     async def _seat(self, number: int) -> None:
         """One player after another: who has gambled everything away makes room for a new guest."""
         while True:
             account = await self._sign_up()
             if self._stopped_ns:
                 return
-            bot = self._new_bot(account, f"{self._prefix}{number}.{len(self._gone)}.")
+            bot = self._new_bot(number, account, f"{self._prefix}{number}.{len(self._gone)}.")
             self._bots[number] = bot
             if self._playing:
                 bot.play()
@@ -181,7 +196,7 @@ class Crowd:
                 return
             self._gone.append(bot)
 
-    def _new_bot(self, account: GuestAccount, id_prefix: str) -> Bot:
+    def _new_bot(self, number: int, account: GuestAccount, id_prefix: str) -> Player:
         options = self._options
         self._user_ids.append(account.user_id)
         journey = Journey(
@@ -234,7 +249,7 @@ class Crowd:
         every_s = self._options.resume_every_s
         answer_timeout_ns = int(self._options.answer_timeout_s * 1e9)
         while True:
-            await asyncio.sleep(_PATROL_S)
+            await asyncio.sleep(self.patrol_s)
             now = monotonic_ns()
             for number, bot in list(self._bots.items()):
                 bot.resend_older_than(now - answer_timeout_ns)

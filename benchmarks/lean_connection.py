@@ -74,15 +74,20 @@ class LeanConnection(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._deaf:
             return
-        if frame.msg_type is not _BINARY:
+        if frame.msg_type is _BINARY:
+            self._take(transport, frame.get_payload_as_bytes())
+        else:
             self._control(transport, frame)
-            return
+
+    def _take(self, transport: WSTransport, payload: bytes) -> None:
         try:
-            header = _decode(frame.get_payload_as_bytes())
+            header = _decode(payload)
         except msgspec.DecodeError:
-            self._counter.malformed_frames += 1
-            self._give_up(transport)
+            self._malformed(transport)
             return
+        self._read(transport, header)
+
+    def _read(self, transport: WSTransport, header: Header) -> None:
         seq = header.seq
         if seq is None:
             self._owner.answered(self, header)
@@ -91,8 +96,7 @@ class LeanConnection(WSListener):
         if tracker.last is not None and seq == tracker.last + 1:
             tracker.last = seq
             self._counter.events += 1
-            if header.type == "profile_update":
-                self.last_profile = header.data
+            self._happened(header)
             return
         self._unusual_event(transport, header, seq)
 
@@ -123,16 +127,26 @@ class LeanConnection(WSListener):
             transport.send_close()
             transport.disconnect()
 
+    def _happened(self, header: Header) -> None:
+        """A numbered event, in its order and for the first time."""
+        if header.type == "profile_update":
+            self.last_profile = header.data
+
+    def _restarted(self) -> None:
+        """A snapshot came; ``last_profile`` has it."""
+
     def _unusual_event(self, transport: WSTransport, header: Header, seq: int) -> None:
         """Everything but the next number: the first event, a snapshot, a duplicate, a gap."""
         if header.type == "initial_state":
             self._counter.snapshots += 1
             self._tracker.restart(seq)
             self.last_profile = header.data
+            self._restarted()
             return
         missing = self._tracker.observe(seq)
         if missing == 0:
             self._counter.events += 1
+            self._happened(header)
         elif missing > 0:
             self._give_up(transport)
 
@@ -143,20 +157,21 @@ class LeanConnection(WSListener):
             self.close_reason = payload[2:].decode(errors="replace")
             self.close()
 
+    def _malformed(self, transport: WSTransport) -> None:
+        self._counter.malformed_frames += 1
+        self._give_up(transport)
+
     def _give_up(self, transport: WSTransport) -> None:
         self._deaf = True
         transport.disconnect(graceful=False)
 
 
-async def open_lean_connection(
-    url: str, owner: Owner, tracker: SequenceTracker, counter: EventCounter, timeout_s: float = 10.0
-) -> LeanConnection:
+async def connect(url: str, connection: LeanConnection, timeout_s: float = 10.0) -> None:
     """Connect to ``url`` (the WebSocket's own address).
 
     Raises:
-        ConnectionError: it did not work; another attempt may.
+        ConnectionError: it did not work; another attempt, with a new connection, may.
     """
-    connection = LeanConnection(owner, tracker, counter)
     try:
         async with asyncio.timeout(timeout_s):
             await ws_connect(
@@ -168,4 +183,3 @@ async def open_lean_connection(
             )
     except (OSError, WSError, TimeoutError) as error:
         raise ConnectionError(repr(error)) from error
-    return connection

@@ -7,8 +7,10 @@ figures is ``report``'s.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
 from hdrh.histogram import HdrHistogram
 
 LATENCY_US_MAX = 600_000_000
@@ -19,6 +21,62 @@ STALL_NS_MIN = 50_000_000
 def new_histogram() -> HdrHistogram:
     """Microseconds from 1 to ten minutes, three significant digits."""
     return HdrHistogram(1, LATENCY_US_MAX, 3)
+
+
+class Quantiles(NamedTuple):
+    """Milliseconds."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class Timing:
+    """Times of one kind, in microseconds: exact until folded into a histogram, about once a second."""
+
+    __slots__ = ("_counts", "histogram")
+
+    def __init__(self) -> None:
+        self.histogram = new_histogram()
+        self._counts: dict[int, int] = {}
+
+    def record(self, time_us: int) -> None:
+        counts = self._counts
+        counts[time_us] = counts.get(time_us, 0) + 1
+
+    def fold(self) -> Quantiles:
+        """Into the histogram; returns what came since the last call."""
+        counts, self._counts = self._counts, {}
+        _fold(counts, self.histogram)
+        return Quantiles(
+            _percentile(counts, 0.50) / 1000,
+            _percentile(counts, 0.99) / 1000,
+            max(counts, default=0) / 1000,
+        )
+
+    def encoded(self) -> str:
+        """Everything so far, to cross the process boundary."""
+        self.fold()
+        return _encoded(self.histogram)
+
+    def take(self) -> str:
+        """Encoded, what came since the last call; it counts for ``encoded`` all the same."""
+        counts, self._counts = self._counts, {}
+        taken = new_histogram()
+        _fold(counts, taken)
+        self.histogram.add(taken)
+        return _encoded(taken)
+
+
+def quantiles_of(encoded: Iterable[str]) -> Quantiles:
+    """Of the times that several processes recorded, each ``Timing.encoded``; zeros when none did."""
+    histogram = new_histogram()
+    for part in encoded:
+        histogram.decode_and_add(part)
+    if histogram.get_total_count() == 0:
+        return Quantiles(0.0, 0.0, 0.0)
+    p50, p99, highest = (round(histogram.get_value_at_percentile(p) / 1000, 3) for p in (50, 99, 100))
+    return Quantiles(p50, p99, highest)
 
 
 class Stall(NamedTuple):
@@ -35,6 +93,15 @@ class Second(NamedTuple):
     events: int
     p50_ms: float
     p99_ms: float
+
+
+class Status(msgspec.Struct):
+    """One process's second, and its totals."""
+
+    second: Second
+    errors: int
+    reconnects: int
+    acknowledged: int
 
 
 class Measurements:
@@ -89,9 +156,7 @@ class Measurements:
     def roll(self, events: int) -> Second:
         """Fold the exact latencies into the histogram, and sum up what came since the last call."""
         latencies, self.latencies_us = self.latencies_us, {}
-        record = self.histogram.record_value
-        for latency_us, count in latencies.items():
-            record(min(max(latency_us, 1), LATENCY_US_MAX), count)
+        _fold(latencies, self.histogram)
         second = Second(
             self.acknowledged - self._counted_commands,
             events - self._counted_events,
@@ -101,6 +166,15 @@ class Measurements:
         self._counted_commands = self.acknowledged
         self._counted_events = events
         return second
+
+
+def _encoded(histogram: HdrHistogram) -> str:
+    return str(histogram.encode().decode("ascii"))
+
+
+def _fold(counts: dict[int, int], histogram: HdrHistogram) -> None:
+    for time_us, count in counts.items():
+        histogram.record_value(min(max(time_us, 1), LATENCY_US_MAX), count)
 
 
 def _percentile(counts: dict[int, int], share: float) -> float:

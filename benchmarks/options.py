@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Union
+
 import msgspec
 
 
-class BotOptions(msgspec.Struct, kw_only=True, frozen=True):
-    """Times are in seconds. Bounds are checked by :meth:`check`."""
+class BotOptions(msgspec.Struct, kw_only=True, frozen=True, tag="slots", tag_field="game"):
+    """Players of slots. Times are in seconds. Bounds are checked by :meth:`check`."""
 
     url: str
     players: int
@@ -43,3 +45,47 @@ class BotOptions(msgspec.Struct, kw_only=True, frozen=True):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} must be positive")
+
+
+class CrashOptions(BotOptions, kw_only=True, frozen=True, tag="crash"):
+    """Players of Crash, one command in flight each; stakes and pauses are their strategies'."""
+
+    table: str = "main"
+    rounds: int | None = None
+    """Bet in so many rounds, and be done when the last has ended. None: until the end of the run."""
+    drain_s: float = 180.0
+    """A round may take minutes, and bets are awaited that were made in it."""
+    silence_s: float = 60.0
+    """With ``rounds``: give up when the table has said nothing for so long."""
+
+    def check(self) -> None:
+        super().check()
+        if not self.table:
+            raise ValueError("table must be a name")
+        if self.rounds is not None and self.rounds < 1:
+            raise ValueError("rounds must be at least 1")
+        if self.silence_s <= 0:
+            raise ValueError("silence_s must be positive")
+
+
+class WatchOptions(BotOptions, kw_only=True, frozen=True, tag="watch"):
+    """``players`` connections that only listen to a table."""
+
+    table: str = "main"
+    connections_per_guest: int = 10
+    """They share guests, so that not every one needs a session. Servers bound this."""
+    connect_parallel: int = 64
+    """Opening handshakes at the same time."""
+    bare: bool = False
+    """The server is ``bare_broadcast``: it knows neither guests nor subscriptions."""
+
+    def check(self) -> None:
+        super().check()
+        if not self.table:
+            raise ValueError("table must be a name")
+        for name in ("connections_per_guest", "connect_parallel"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+
+AnyOptions = Union[BotOptions, CrashOptions, WatchOptions]

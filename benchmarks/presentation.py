@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
@@ -13,20 +15,16 @@ from benchmarks.bots import Progress
 from benchmarks.report import BotReport
 
 
-class LiveProgress:
-    """Shows progress in place on a terminal; elsewhere a plain line every ``plain_every_s``."""
+class LiveLine:
+    """Shows a line in place on a terminal; elsewhere plainly, every ``plain_every_s``."""
 
-    def __init__(
-        self, console: Console, players: int, duration_s: float, plain_every_s: float = 10.0
-    ) -> None:
+    def __init__(self, console: Console, plain_every_s: float = 10.0) -> None:
         self._console = console
-        self._players = players
-        self._duration_s = duration_s
         self._plain_every_s = plain_every_s
         self._next_plain_s = 0.0
         self._live = Live(console=console, transient=True) if console.is_terminal else None
 
-    def __enter__(self) -> LiveProgress:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self
@@ -37,14 +35,28 @@ class LiveProgress:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, progress: Progress) -> None:
+    def show_line(self, elapsed_s: float, text: str) -> None:
         """Called about once a second."""
-        text = self._text(progress)
         if self._live is not None:
             self._live.update(Text(text))
-        elif progress.elapsed_s >= self._next_plain_s:
-            self._next_plain_s = progress.elapsed_s + self._plain_every_s
+        elif elapsed_s >= self._next_plain_s:
+            self._next_plain_s = elapsed_s + self._plain_every_s
             self._console.print(text, markup=False, highlight=False)
+
+
+class LiveProgress(LiveLine):
+    """The progress of a run of slots."""
+
+    def __init__(
+        self, console: Console, players: int, duration_s: float, plain_every_s: float = 10.0
+    ) -> None:
+        super().__init__(console, plain_every_s)
+        self._players = players
+        self._duration_s = duration_s
+
+    def show(self, progress: Progress) -> None:
+        """Called about once a second."""
+        self.show_line(progress.elapsed_s, self._text(progress))
 
     def _text(self, progress: Progress) -> str:
         if progress.phase != "playing":
@@ -59,7 +71,6 @@ class LiveProgress:
 
 def print_report(console: Console, report: BotReport) -> None:
     """The figures, then whether the run passes and why not."""
-    table = Table(show_header=False, box=None, padding=(0, 2))
     latency = report.latency
     rows = [
         ("players", f"{report.players} in {report.processes} process(es), {report.depth} in flight each"),
@@ -85,22 +96,42 @@ def print_report(console: Console, report: BotReport) -> None:
             f"max {report.bot_stall_max_s:.2f} s",
         ),
     ]
-    for name, counts in (
-        ("errors", report.errors),
-        ("refused by the rules", report.refused),
-        ("retried", report.retried),
-        ("close codes", report.close_codes),
-    ):
-        if counts:
-            rows.append((name, ", ".join(f"{code} {count}" for code, count in counts.items())))
+    rows += counted(
+        {
+            "errors": report.errors,
+            "refused by the rules": report.refused,
+            "retried": report.retried,
+            "close codes": report.close_codes,
+        }
+    )
     if report.unsupported:
         rows.append(("not on this server", ", ".join(report.unsupported)))
     if report.players_broke:
         rows.append(("broke", f"{report.players_broke} players, replaced by new guests"))
+    print_rows(console, rows)
+    print_verdict(console, report.failures, "no errors, no event missing, every command answered")
+
+
+def counted(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
+    """A row for each of these that counted anything."""
+    return [
+        (name, ", ".join(f"{code} {count}" for code, count in found.items()))
+        for name, found in counts.items()
+        if found
+    ]
+
+
+def print_rows(console: Console, rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values, in two columns."""
+    table = Table(show_header=False, box=None, padding=(0, 2))
     for name, value in rows:
         table.add_row(name, value)
     console.print(table)
-    if report.ok:
-        console.print("ok: no errors, no event missing, every command answered", style="green")
+
+
+def print_verdict(console: Console, failures: Sequence[str], fine: str) -> None:
+    """Whether the run passes, and why (not)."""
+    if failures:
+        console.print("FAILED: " + "; ".join(failures), style="red", markup=False)
     else:
-        console.print("FAILED: " + "; ".join(report.failures), style="red", markup=False)
+        console.print(f"ok: {fine}", style="green", markup=False)

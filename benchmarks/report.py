@@ -157,15 +157,15 @@ def merge(url: str, players: int, depth: int, results: Sequence[CrowdResult]) ->
         events=events,
         events_per_s=round(events / duration_s, 1),
         latency=_latency(histogram),
-        errors=_sum([result.errors for result in results]),
-        refused=_sum([result.refused for result in results]),
-        retried=_sum([result.retried for result in results]),
-        unsupported=sorted(_sum([result.unsupported for result in results])),
+        errors=sum_counts([result.errors for result in results]),
+        refused=sum_counts([result.refused for result in results]),
+        retried=sum_counts([result.retried for result in results]),
+        unsupported=sorted(sum_counts([result.unsupported for result in results])),
         unanswered=total("unanswered"),
         reconnects=total("reconnects"),
         resumes_asked_for=total("resumes_asked_for"),
         connect_failures=total("connect_failures"),
-        close_codes=_sum([result.close_codes for result in results]),
+        close_codes=sum_counts([result.close_codes for result in results]),
         resent=total("resent"),
         answers_unmatched=total("answers_unmatched"),
         event_gaps=total("event_gaps"),
@@ -184,7 +184,8 @@ def merge(url: str, players: int, depth: int, results: Sequence[CrowdResult]) ->
     return report
 
 
-def _sum(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+def sum_counts(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+    """Of all of them, by key."""
     total: Counter[str] = Counter()
     for count in counts:
         total.update(count)

@@ -12,11 +12,17 @@ import base64
 import hashlib
 import sys
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import Any, cast
 
 import msgspec
 from websockets.speedups import apply_mask
+
+from tests.unit.benchmarks.fake_table import SALT, FakeTable, Refused
+
+UNJOURNALED = ("get_profile", "get_crash_bets")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -37,6 +43,10 @@ class Player:
     nonce: int = 0
     seq: int = 1
     replies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settled: list[dict[str, Any]] = field(default_factory=list)
+    """Crash bets, oldest first, as ``get_crash_bets`` tells them."""
+    pushed: dict[int, bytes] = field(default_factory=dict)
+    """Events that came unasked, by seq, for whoever resumes."""
 
 
 @dataclass
@@ -54,7 +64,15 @@ class Faults:
 
 
 class FakeCasino:
-    def __init__(self, faults: Faults | None = None, remember: bool = True) -> None:
+    def __init__(
+        self, faults: Faults | None = None, remember: bool = True, table: FakeTable | None = None
+    ) -> None:
+        self.table = table
+        if table is not None:
+            table.casino = self
+        self.forget_events = False
+        """A resume is answered with a snapshot."""
+        self._rounds: asyncio.Task[None] | None = None
         self.faults = faults or Faults()
         self.remember = remember
         self.players: dict[str, Player] = {}
@@ -72,8 +90,33 @@ class FakeCasino:
         self._server = await loop.create_server(lambda: Connection(self), "127.0.0.1", port)
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
+    def open_table(self) -> None:
+        """Begin the first round."""
+        assert self.table is not None
+        self._rounds = asyncio.create_task(self.table.run())
+
+    def broadcast(self, kind: str, data: dict[str, Any]) -> None:
+        """To every subscriber, the same bytes."""
+        frame = framed(topic_payload(kind, data))
+        for connection in self.connections:
+            if connection.subscribed:
+                connection.transport.write(frame)
+
+    def push(self, player: Player, kind: str, data: dict[str, Any]) -> None:
+        """An event on a player's own stream."""
+        player.seq += 1
+        payload = event_payload(player, kind, data, player.seq)
+        player.pushed[player.seq] = payload
+        for connection in self.connections:
+            if connection.player is player:
+                connection.send(payload)
+
     async def stop(self) -> None:
         assert self._server is not None
+        if self._rounds is not None:
+            self._rounds.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._rounds
         self._server.close()
         for connection in list(self.connections):
             connection.transport.abort()
@@ -91,8 +134,8 @@ class FakeCasino:
 
     def carry_out(self, player: Player, message: _Message) -> dict[str, Any]:
         reply = player.replies.get(message.id)
-        if message.type == "get_profile":
-            return {"gold_balance": player.gold}
+        if message.type in UNJOURNALED:
+            return self._apply(player, message)
         if reply is None:
             reply = self._apply(player, message)
             if self.remember:
@@ -103,6 +146,11 @@ class FakeCasino:
         return reply
 
     def _apply(self, player: Player, message: _Message) -> dict[str, Any]:
+        if message.type == "get_profile":
+            return {"gold_balance": player.gold}
+        if "crash" in message.type:
+            assert self.table is not None
+            return self.table.apply(player, message.type, message.data)
         if message.type == "spin_slots":
             player.gold -= message.data["stake"]
             player.nonce += 1
@@ -121,6 +169,7 @@ class Connection(asyncio.Protocol):
         self.casino = casino
         self.player: Player | None = None
         self.upgraded = False
+        self.subscribed = False
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -164,6 +213,9 @@ class Connection(asyncio.Protocol):
         if head.startswith("POST /api/auth/guest"):
             self.guest()
             return
+        if head.startswith("GET /api/games/crash/fairness"):
+            self.fairness()
+            return
         headers = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
         key = next(line for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key"))
         digest = hashlib.sha1((key.split(": ")[1] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode())
@@ -187,6 +239,17 @@ class Connection(asyncio.Protocol):
             body = msgspec.json.encode(
                 {"access_token": user_id, "token_type": "bearer", "expires_in": 60, "user_id": user_id}
             )
+        self.answer(status, body)
+
+    def fairness(self) -> None:
+        table = self.casino.table
+        if table is None:
+            self.answer("404 Not Found", b"{}")
+            return
+        told = {"table": "main", "terminating_hash": table.chain[0].hex(), "salt": SALT, "first_round": 1}
+        self.answer("200 OK", msgspec.json.encode(told))
+
+    def answer(self, status: str, body: bytes) -> None:
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
         self.transport.write(head.encode() + b"\r\n\r\n" + body)
 
@@ -210,8 +273,16 @@ class Connection(asyncio.Protocol):
         if casino.hits(faults.drop_before):
             self.transport.abort()
             return
-        is_new = message.id not in player.replies and message.type != "get_profile"
-        reply = casino.carry_out(player, message)
+        if message.type in ("subscribe", "unsubscribe"):
+            self.subscribe(message)
+            return
+        is_new = message.id not in player.replies and message.type not in UNJOURNALED
+        try:
+            reply = casino.carry_out(player, message)
+        except Refused as refused:
+            error = {"code": refused.args[0], "message": "", "retryable": False}
+            self.send(_encode({"type": "error", "id": message.id, "data": error}))
+            return
         frames = b""
         if is_new:
             profile = {"changes": {"gold_balance": player.gold, "exp": 3}}
@@ -219,7 +290,7 @@ class Connection(asyncio.Protocol):
             if casino.hits(faults.skip_event):
                 player.seq += 1
             frames += self.event(player, "stats_update", {"stats": {"game_type": "slots", "plays": 3}})
-            frames += self.event(player, "user_action", {"action_type": "spin_slots", "context": {}})
+            frames += self.event(player, "user_action", {"action_type": message.type, "context": {}})
         if casino.hits(faults.drop_after):
             self.transport.abort()
             return
@@ -229,18 +300,20 @@ class Connection(asyncio.Protocol):
 
     def event(self, player: Player, kind: str, data: dict[str, Any]) -> bytes:
         player.seq += 1
-        return framed(self.event_payload(player, kind, data, player.seq))
+        return framed(event_payload(player, kind, data, player.seq))
 
-    def event_payload(self, player: Player, kind: str, data: dict[str, Any], seq: int | None) -> bytes:
-        return _encode(
-            {
-                "type": kind,
-                "user_id": player.user_id,
-                "data": data,
-                "timestamp": 1_700_000_000_000,
-                "seq": seq,
-            }
-        )
+    def subscribe(self, message: _Message) -> None:
+        table = self.casino.table
+        if table is None or message.data != {"topic": "crash/main"}:
+            error = {"code": "unknown_topic", "message": "", "retryable": False}
+            self.send(_encode({"type": "error", "id": message.id, "data": error}))
+            return
+        if not self.casino.hits(self.casino.faults.lose_reply):
+            self.send(_encode({"type": "result", "id": message.id, "data": message.data}))
+        self.subscribed = message.type == "subscribe"
+        if self.subscribed:
+            table.subscriptions += 1
+            self.send(topic_payload("crash_state", {"table": "main", "round": table.round, **table.view()}))
 
     def authenticate(self, message: _Message) -> None:
         player = self.casino.players.get(message.data["token"])
@@ -252,16 +325,35 @@ class Connection(asyncio.Protocol):
         self.player = player
         self.send(_encode({"type": "result", "id": message.id, "data": {"user_id": player.user_id}}))
         after = message.data.get("resume_from")
-        self.send(self.event_payload(player, "sync_connected", {"resumed": after is not None}, None))
+        if self.casino.forget_events:
+            after = None
+        self.send(event_payload(player, "sync_connected", {"resumed": after is not None}, None))
         if after is None:
-            self.send(self.event_payload(player, "initial_state", {"gold_balance": player.gold}, player.seq))
+            self.send(event_payload(player, "initial_state", {"gold_balance": player.gold}, player.seq))
             return
         for seq in range(after + 1, player.seq + 1):
             changes = {"changes": {"gold_balance": player.gold}}
-            self.send(self.event_payload(player, "profile_update", changes, seq))
+            self.send(player.pushed.get(seq) or event_payload(player, "profile_update", changes, seq))
 
     def send(self, payload: bytes) -> None:
         self.transport.write(framed(payload))
+
+
+def event_payload(player: Player, kind: str, data: dict[str, Any], seq: int | None) -> bytes:
+    return _encode(
+        {
+            "type": kind,
+            "user_id": player.user_id,
+            "data": data,
+            "timestamp": 1_700_000_000_000,
+            "seq": seq,
+        }
+    )
+
+
+def topic_payload(kind: str, data: dict[str, Any]) -> bytes:
+    now_ms = time_ns() // 1_000_000
+    return _encode({"type": kind, "user_id": None, "data": data, "timestamp": now_ms, "seq": None})
 
 
 def framed(payload: bytes) -> bytes:
@@ -272,8 +364,14 @@ def framed(payload: bytes) -> bytes:
 
 
 async def _serve(port: int) -> None:
-    casino = FakeCasino(remember=False)
+    table = FakeTable(rounds=2) if "--crash" in sys.argv else None
+    casino = FakeCasino(remember=table is not None, table=table)
     print(await casino.start(port), flush=True)
+    if table is not None:
+        # Everybody is in when the last one has subscribed.
+        while table.subscriptions < int(sys.argv[-1]):
+            await asyncio.sleep(0.02)
+        casino.open_table()
     await asyncio.Event().wait()
 
 

@@ -38,6 +38,10 @@ def test_help_names_every_option() -> None:
         "--resume-every",
         "--log",
         "--json",
+        "--game",
+        "--rounds",
+        "--table",
+        "--watchers",
     ):
         assert option in shown.output
 
@@ -79,3 +83,39 @@ def test_exit_codes_and_json(tmp_path: Path) -> None:
     )
     assert nobody.returncode == 2
     assert "0 of 3 players" in nobody.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--players", "4", "--rounds", "1"], "every bet settled once"),
+        (["--watchers", "4", "--duration", "1500ms", "--json"], '{"ok":true'),
+    ],
+)
+def test_crash_from_the_command_line(arguments: list[str], expected: str) -> None:
+    script = "import typer; from benchmarks.command import bots; typer.run(bots)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("fake_casino.py")), "0", "--crash", "4"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as fake:
+        assert fake.stdout is not None
+        url = fake.stdout.readline().strip()
+        done = subprocess.run(
+            [sys.executable, "-c", script, "--game", "crash", "--url", url, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        fake.kill()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert expected in done.stdout
+
+
+def test_rounds_are_for_crash() -> None:
+    refused = CliRunner().invoke(APP, ["--rounds", "3"])
+    assert refused.exit_code == 2

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from benchmarks.lean_connection import EventCounter, Header, LeanConnection, open_lean_connection
+from benchmarks.lean_connection import EventCounter, Header, LeanConnection, connect
 from clients.protocol import SequenceTracker
 
 
@@ -49,7 +49,8 @@ async def told(*payloads: bytes, close: int | None = None) -> AsyncIterator[Conv
     subprotocols = [Subprotocol("casino.v1.msgpack")]
     async with serve(say, "127.0.0.1", 0, subprotocols=subprotocols, compression=None) as server:
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        talk.connection = await open_lean_connection(url, talk.owner, talk.tracker, talk.counter)
+        talk.connection = LeanConnection(talk.owner, talk.tracker, talk.counter)
+        await connect(url, talk.connection)
         yield talk
         talk.connection.drop()
 
@@ -112,4 +113,4 @@ async def test_what_is_sent_arrives() -> None:
 
 async def test_nobody_there() -> None:
     with pytest.raises(ConnectionError):
-        await open_lean_connection("ws://127.0.0.1:9", Owner(), SequenceTracker(), EventCounter(), 1.0)
+        await connect("ws://127.0.0.1:9", LeanConnection(Owner(), SequenceTracker(), EventCounter()), 1.0)

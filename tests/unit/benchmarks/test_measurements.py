@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.measurements import Measurements, Stall, common_stalls
+from benchmarks.measurements import Measurements, Stall, Timing, common_stalls, quantiles_of
 
 MS = 1_000_000
 
@@ -43,3 +43,19 @@ def test_processes_stall_together_only_when_all_do() -> None:
     right = [Stall(5, 25), Stall(29, 45)]
     assert common_stalls([left, right]) == [Stall(5, 10), Stall(20, 25), Stall(29, 30), Stall(40, 45)]
     assert common_stalls([left, right, []]) == []
+
+
+def test_times_are_folded_taken_and_merged() -> None:
+    one, other = Timing(), Timing()
+    assert quantiles_of([one.encoded(), other.encoded()]) == (0.0, 0.0, 0.0)
+    for time_us in (1000, 2000, 3000):
+        one.record(time_us)
+    assert one.fold() == (2.0, 3.0, 3.0)
+    assert one.fold() == (0.0, 0.0, 0.0)
+    other.record(9000)
+    taken = quantiles_of([other.take()])
+    assert taken.max_ms == pytest.approx(9.0, rel=0.01)
+    assert quantiles_of([other.take()]) == (0.0, 0.0, 0.0)
+    merged = quantiles_of([one.encoded(), other.encoded()])
+    assert merged.p50_ms == pytest.approx(2.0, rel=0.01)
+    assert merged.max_ms == pytest.approx(9.0, rel=0.01)

@@ -164,3 +164,46 @@ def test_examples_are_bounded() -> None:
         check.note("kind", str(number))
     assert check.problems == {"kind": 1000}
     assert len(check.examples) == 20
+
+
+ANSWER = "\x01answer/1"
+BET = {"table": "main", "round": 3, "stake": 5, "auto_cash_out": None, "gold_balance": 95}
+CASH_OUT = {"table": "main", "round": 3, "stake": 5, "multiplier": 1.5, "payout": 7, "gold_balance": 102}
+
+
+def deferred_story(tmp_path: Path, told: dict[str, Any]) -> Path:
+    path = tmp_path / "log"
+    with CommandLog(path, "R-") as written:
+        for command_id, name, reply in (("R-1", "place_crash_bet", BET), ("R-2", "cash_out_crash", told)):
+            written.acknowledged("ann", command_id, name, 1, msgspec.Raw(msgspec.msgpack.encode(reply)))
+        written.acknowledged("ann", "R-3", "get_crash_bets", 1, msgspec.Raw(msgspec.msgpack.encode({})))
+        written.left("ann", ["R-4"], 102, 9)
+    return path
+
+
+DEFERRED: list[tuple[str, str, Any]] = [
+    ("ann", "genesis", {"gold_balance": 100}),
+    ("ann", "R-1", ANSWER),
+    ("ann", ANSWER, BET),
+    ("ann", "R-2", ANSWER + "2"),
+    ("ann", "R-9", ANSWER + "3"),
+    ("ann", ANSWER + "2", CASH_OUT),
+    ("ann", ANSWER + "3", ["no_open_bet", "There is none."]),
+    ("ann", "R-4", ANSWER + "4"),
+]
+
+
+def test_a_deferred_answer_is_the_commands_own(tmp_path: Path) -> None:
+    check = check_log(deferred_story(tmp_path, CASH_OUT), DEFERRED, final_gold={"ann": 102})
+    assert check.ok, check.summary() + str(check.examples)
+    assert (check.acknowledged, check.matched) == (2, 2)
+
+
+def test_another_deferred_answer_is_found(tmp_path: Path) -> None:
+    check = check_log(deferred_story(tmp_path, {**CASH_OUT, "payout": 8}), DEFERRED)
+    assert check.problems == {"another reply in the journal": 1}
+
+
+def test_a_deferred_command_without_its_answer_is_lost(tmp_path: Path) -> None:
+    check = check_log(deferred_story(tmp_path, CASH_OUT), DEFERRED[:5])
+    assert "acknowledged but lost" in check.problems
