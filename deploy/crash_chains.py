@@ -70,9 +70,11 @@ async def generate_chain(
     key: bytes,
     length: int = CHAIN_ROUNDS,
     progress: Callable[[int], None] | None = None,
+    *,
+    own_salt: bool = False,
 ) -> ChainRecord:
-    """Make a chain behind the last one of its table, unpublished. ``progress`` is called in another
-    thread, with the number of hashes made.
+    """Make a chain behind the last one of its table, unpublished, or with a salt that is drawn here.
+    ``progress`` is called in another thread, with the number of hashes made.
 
     Raises:
         ChainUnreadable: the key does not open the chains that the table has.
@@ -88,6 +90,8 @@ async def generate_chain(
         length=parts.length,
         checkpoint_interval=parts.checkpoint_interval,
         checkpoints=parts.checkpoints,
+        salt=secrets.token_hex(32) if own_salt else None,
+        salt_source=OWN_SALT_SOURCE if own_salt else None,
     )
 
 
@@ -115,11 +119,19 @@ async def prepare_tables(
     Raises:
         ChainError: a table cannot play. The message says what to type.
     """
-    if not settings.crash_tables:
-        return
-    key = crash_key(settings, instance)
     store = CrashChains(dsn)
     try:
+        names = {table.name for table in settings.crash_tables}
+        for name, what in (await store.unsettled()).items():
+            if name not in names:
+                entry = f'{{"name": "{name}", "closing": true}}'
+                raise ChainError(
+                    f"Crash table {name} is not configured, but not settled either ({what}): start once more "
+                    f"with {entry} in CASINO_CRASH_TABLES, until 'casino audit' shows no gold in escrow"
+                )
+        if not settings.crash_tables:
+            return
+        key = crash_key(settings, instance)
         for table in settings.crash_tables:
             await _prepare(store, table.name, key, settings.crash_chain == "auto", report, notice)
     finally:
@@ -144,8 +156,7 @@ async def _prepare(
                 f"'casino crash-chain publish --table {table}'"
             )
         report(f"generating the hash chain of Crash table {table} (once)")
-        await generate_chain(store, table, key)
-        await store.publish(table, secrets.token_hex(32), OWN_SALT_SOURCE)
+        await generate_chain(store, table, key, own_salt=True)
         notice(
             f"Crash table {table} has a new hash chain, with a salt that this server drew by itself. Real "
             "players should get one that nobody could choose: see 'Crash' in docs/operations.md"

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import httpx
 
@@ -63,6 +62,7 @@ class Launcher:
             LaunchError: something could not be started, or died for good.
         """
         self._instance.prepare()
+        self._keep_crash_key()
         self._instance.lock()
         self._listen_to_signals()
         await asyncio.to_thread(clear_leftovers, self._temporary)
@@ -168,7 +168,6 @@ class Launcher:
             old.unlink(missing_ok=True)
         self._report("starting Ray (this takes a few seconds)")
         prepare_ray_environment(self._instance)
-        key_file = self._crash_key_file()
         # Ray reads its environment when it is imported, so not before now.
         from runtime.cluster import bootstrap
 
@@ -181,7 +180,7 @@ class Launcher:
         self._listen_to_signals()
         try:
             self._report("starting session hosts and gateways")
-            bootstrap.start_coordinator(self._wiring(dsn, redis_url, key_file))
+            bootstrap.start_coordinator(self._wiring(dsn, redis_url))
             await self._until_ready()
             yield addresses.dashboard, addresses.ray
         finally:
@@ -203,7 +202,7 @@ class Launcher:
         for host in gone:
             await membership.fence(host.incarnation)
 
-    def _wiring(self, dsn: str, redis_url: str, crash_key_file: Path) -> CasinoWiring:
+    def _wiring(self, dsn: str, redis_url: str) -> CasinoWiring:
         settings, instance = self._settings, self._instance
         cluster, signing = settings.cluster_secret, settings.signing_key
         configuration = Configuration(
@@ -229,18 +228,17 @@ class Launcher:
             trusted_proxies=tuple(settings.trusted_proxies),
             log_level=settings.log_level,
             crash_tables={table.name: rules_of(table) for table in settings.crash_tables},
-            crash_key_file=str(crash_key_file),
+            crash_key_file=str(self._instance.data / "secrets" / "crash-key"),
         )
         return CasinoWiring(configuration)
 
-    def _crash_key_file(self) -> Path:
-        """Where tables find the key. One given by the environment moves into the file: the environment
-        goes to every process of a local cluster, and gateways must not have it."""
+    def _keep_crash_key(self) -> None:
+        """A key given by the environment moves into the file where tables look for it. The environment
+        goes to every process that is started from here, and none but a table must have the key."""
         given = self._settings.crash_key
         if given is not None:
             self._instance.keep_secret("crash-key", given.get_secret_value())
             os.environ.pop("CASINO_CRASH_KEY", None)
-        return self._instance.data / "secrets" / "crash-key"
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
@@ -267,6 +265,7 @@ def rules_of(table: CrashTable) -> TableRules:
         stake_max=table.stake_max,
         liability_max=table.liability_max,
         bets_max=table.bets_max,
+        is_closing=table.closing,
     )
 
 

@@ -28,6 +28,8 @@ class CrashTable(BaseModel):
     """The most gold that the house loses in one round; one that would cost more is ended before."""
     bets_max: int = Field(default=10_000, ge=1, le=1_000_000)
     """Bets in one round."""
+    closing: bool = False
+    """Play the round under way to its end, take no bets and open no other: before a table is taken out."""
 
     @model_validator(mode="after")
     def _some_stake_is_allowed(self) -> Self:
@@ -67,15 +69,22 @@ class Settings(BaseSettings):
     guests_enabled: bool = True
     guest_sign_ups_per_minute: int = Field(default=6000, ge=1)
     """From one address."""
-    access_token_lifetime_s: int = Field(default=24 * 3600, ge=60)
+    access_token_lifetime_s: int = Field(default=900, ge=60, le=24 * 3600)
+    """Guests' too. A client gets the next one with its refresh token."""
     allowed_origins: list[str] = []
     trusted_proxies: list[str] = []
     messages_per_s: float = Field(default=2000.0, gt=0)
     """Client messages per connection."""
     cluster_secret: SecretStr | None = None
     """Shared by all nodes; empty generates one in the data directory."""
+    signing_keys: dict[str, SecretStr] | None = None
+    """Sign and verify access tokens: a JSON object of kids and keys of at least 64 hex characters, the
+    first of which signs. Empty keeps them in the data directory, where ``casino keys`` rotates them."""
     signing_key: SecretStr | None = None
-    """Signs access tokens; empty generates one in the data directory."""
+    """The same as ``signing_keys`` with only this key, under the kid ``1``."""
+    refresh_key: SecretStr | None = None
+    """Makes refresh tokens follow from one another, at least 64 hex characters; empty generates one in
+    the data directory."""
     crash_tables: list[CrashTable] = Field(default=[CrashTable(name="main")], max_length=100)
     """Each has a process of its own. An empty list: no Crash."""
     crash_chain: Literal["auto", "required"] = "auto"

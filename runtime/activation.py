@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, NamedTuple
 
 import msgspec
@@ -208,6 +208,17 @@ class Activation(Generic[State]):
             for ref, listener in callers:
                 listener.send(answer_of(ref, reply))
         self.waiting = self.waiting or None
+
+    def no_longer_waits(self, requests: Iterable[tuple[Any, Listener | None]]) -> None:
+        """These run again by themselves, so nobody needs to ask again for them."""
+        if self.waiting is None:
+            return
+        running = {(request.ref, id(listener)) for request, listener in requests}
+        kept = {
+            answer: [caller for caller in callers if (caller.ref, id(caller.listener)) not in running]
+            for answer, callers in self.waiting.items()
+        }
+        self.waiting = {answer: callers for answer, callers in kept.items() if callers} or None
 
     def dismiss(self) -> None:
         """The actor is loaded anew, or leaves: whoever waits must ask again."""

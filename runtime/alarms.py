@@ -25,13 +25,13 @@ _PAUSE_MAX_S = 5.0
 
 
 class _Armed:
-    __slots__ = ("handle", "in_vain", "seq")
+    __slots__ = ("handle", "id", "in_vain")
 
     def __init__(self) -> None:
         self.handle: asyncio.TimerHandle | None = None
-        self.seq = -1
+        self.id = ""
         self.in_vain = 0
-        """How often it has fired since the last turn, without causing one."""
+        """How often the alarm of this id has fired, and stands still."""
 
 
 class Alarms:
@@ -48,12 +48,12 @@ class Alarms:
         if armed.handle is not None:
             armed.handle.cancel()
             armed.handle = None
-        if armed.seq != activation.seq:
-            armed.seq = activation.seq
-            armed.in_vain = 0
         alarm = activation.codec.behavior.alarm(activation.state)
         if alarm is None:
             return
+        if alarm.id != armed.id:
+            armed.id = alarm.id
+            armed.in_vain = 0
         delay_s = (alarm.at_ms - self._clock.now_ms()) / 1000
         if armed.in_vain:
             # It changed nothing: it may have come too early, or cannot do its work at present.
@@ -71,16 +71,17 @@ class Alarms:
             armed.handle = None
             if activation.phase is not Phase.ACTIVE:
                 return
-            seq = activation.seq
             armed.in_vain += 1
             self._deliver(request)
-            if activation.phase is Phase.ACTIVE and activation.seq == seq:
+            if armed.handle is None and activation.phase is Phase.ACTIVE:
                 self.arm(activation)
 
         armed.handle = asyncio.get_running_loop().call_later(max(0.0, delay_s), fire)
 
     def disarm(self, actor: ActorId) -> None:
-        """The actor leaves, or is loaded anew."""
-        armed = self._armed.pop(actor, None)
+        """The actor leaves, or is loaded anew. How often its alarm has rung in vain is remembered: a turn
+        that fails each time must not come back at once each time."""
+        armed = self._armed.get(actor)
         if armed is not None and armed.handle is not None:
             armed.handle.cancel()
+            armed.handle = None

@@ -10,7 +10,7 @@ _BOOT_TIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 class Clock(Protocol):
     def now_ms(self) -> int:
-        """Wall-clock time in milliseconds since the Unix epoch. May jump."""
+        """Wall-clock time in milliseconds since the Unix epoch. May jump forwards, never back."""
         ...
 
     def monotonic(self) -> float:
@@ -19,10 +19,18 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks. When its wall clock is set back, time goes on from where it was, as fast as
+    ever, until the process ends: a round of a game must not stand still for an hour."""
+
+    def __init__(self) -> None:
+        self._ahead_ns = time.time_ns() - time.clock_gettime_ns(_BOOT_TIME)
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        since_boot_ns = time.clock_gettime_ns(_BOOT_TIME)
+        ahead_ns = time.time_ns() - since_boot_ns
+        if ahead_ns > self._ahead_ns:
+            self._ahead_ns = ahead_ns
+        return (since_boot_ns + self._ahead_ns) // 1_000_000
 
     def monotonic(self) -> float:
         # CLOCK_MONOTONIC stands still while the machine is suspended, and a lease must not.

@@ -39,8 +39,8 @@ _log = logging.getLogger(__name__)
 class _Origin(NamedTuple):
     """Where a request comes from, as far as it makes a difference."""
 
-    is_send: bool = False
-    """A durable send or its answer: what it came to is remembered, even if that is a refusal."""
+    is_remembered: bool = False
+    """A question, or the answer to one: what it came to is remembered, even if that is a refusal."""
     reminder: str | None = None
     """The reminder that fired."""
     is_journaled: bool = False
@@ -49,8 +49,8 @@ class _Origin(NamedTuple):
 
 _CLIENT = _Origin()
 _ALARM = _Origin()
-_SEND = _Origin(is_send=True)
-_ANSWER = _Origin(is_send=True, is_journaled=True)
+_QUESTION = _Origin(is_remembered=True)
+_ANSWER = _Origin(is_remembered=True, is_journaled=True)
 
 
 _NOTED = Result(0, msgspec.Raw(encode({})))
@@ -161,14 +161,16 @@ class Executor:
                 # A reminder that its own actor refuses would come back for ever: its turn is empty.
                 _log.error("reminder refused", extra={"actor": request.actor, "reason": str(error)})
                 decision = Decision({})
-            elif origin.is_send and isinstance(error, Rejected) and error.code not in NOT_FINAL:
-                if listener is not None and type(listener) is not Asked and _may_have_forgotten(activation):
-                    self._recall.ask(request, listener)
-                    return None
-                # Its sender may act on the refusal: asked again, it must hear the same.
-                decision, origin = Decision(Refusal(error.code, error.message)), _ANSWER
+            elif origin.is_remembered and _is_final(error):
+                decision = Decision(Refusal(error.code, error.message))  # type: ignore[attr-defined]
             else:
                 raise
+        if isinstance(decision.reply, Refusal) and not decision.events and origin is _QUESTION:
+            if listener is not None and type(listener) is not Asked and _may_have_forgotten(activation):
+                self._recall.ask(request, listener)
+                return None
+            # Whoever asked may act on the refusal: asked again, it must hear the same.
+            origin = _ANSWER
         if decision.events or origin.is_journaled:
             return self._journal(activation, request, listener, decision, fingerprint, now_ms, origin)
         if decision.pushes or decision.transfers or decision.sends or decision.reminders:
@@ -265,13 +267,17 @@ class Executor:
         if seq - activation.snapshot_seq >= activation.codec.snapshot_interval_turns:
             entry.snapshot = activation.snapshot()
         self._gate.add(entry)
-        if activation.codec.has_alarms:
+        if activation.codec.has_alarms and decision.events:
             self._changed(activation)
         return None
 
 
 def _failure(ref: int, error: CommandError) -> Failure:
     return Failure(ref, error.code, error.message, error.retryable)
+
+
+def _is_final(error: Exception) -> bool:
+    return isinstance(error, Rejected) and not error.retryable and error.code not in NOT_FINAL
 
 
 def _may_have_forgotten(activation: Activation[Any]) -> bool:
@@ -289,9 +295,9 @@ def _origin_of(activation: Activation[Any], request: Deliver) -> _Origin | None:
             return _Origin(reminder=name, is_journaled=True)
         if command_id.startswith(ALARM_PREFIX):
             return _ALARM
-    if request.sender is None:
-        return _CLIENT
-    return _ANSWER if command_id.startswith(ANSWER_PREFIX) else _SEND
+    if command_id.startswith(ANSWER_PREFIX) and request.sender is not None:
+        return _ANSWER
+    return _QUESTION if request.is_question else _CLIENT
 
 
 def _deferral(actor: ActorId, seq: int, decision: Decision) -> str:

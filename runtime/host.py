@@ -87,7 +87,9 @@ class Host:
         self._tasks: list[asyncio.Task[None]] = []
         self._journal = journal
         self.gate = GroupCommit(journal, incarnation, self, clock, settings.turns_per_commit_max)
-        self._recall = Recall(journal, lambda actor: lease.is_valid() and self.owns(actor), self._accept)
+        self._recall = Recall(
+            journal, settings, lambda actor: lease.is_valid() and self.owns(actor), self._accept
+        )
         self.residents = Residents(
             self._codecs, lambda: self._owned, journal, self.gate, settings, clock, self._accept
         )
@@ -334,6 +336,8 @@ class Host:
             activation = entry.activation
             if may_speak:
                 self._let_out(entry)
+            else:
+                self._hold_back(entry)
             if (
                 entry.request is None
                 and not activation.uncommitted
@@ -371,6 +375,14 @@ class Host:
                 entry.activation.answered(turn.command_id, entry.deferred_reply)
         if entry.listener is not None and entry.answer is not None:
             entry.listener.send(entry.answer)
+
+    def _hold_back(self, entry: Entry) -> None:
+        """Whoever waits within this host has no stream whose end would tell it to ask again."""
+        entry.activation.dismiss()
+        if entry.listener is not None and entry.answer is not None and entry.request is not None:
+            entry.listener.send(Misrouted(entry.request.ref))
+        if entry.turn is not None and entry.turn.sends and self._outbox is not None:
+            self._outbox.poll_soon()
 
     def roll_back(
         self,

@@ -102,7 +102,7 @@ class Outbox:
         for send in sends:
             if not self._recovering:
                 self._add(send, again=False)
-            elif len(self._held) < self._settings.outbox_in_flight_max:
+            elif len(self._held) < self._settings.outbox_queued_max:
                 self._held.append(send)
             else:
                 self._missed = True
@@ -142,7 +142,7 @@ class Outbox:
     def _add(self, send: OutboxRecord, again: bool) -> None:
         if send.command_id in self._queued:
             return
-        if len(self._queued) >= self._settings.outbox_in_flight_max:
+        if len(self._queued) >= self._settings.outbox_queued_max:
             # It stays in the table; nothing newer may pass until a later pass has taken it up.
             self._recovering = self._missed = True
             return
@@ -184,7 +184,14 @@ class Outbox:
                 later()
 
         self._router.submit(
-            send.to, send.command_id, send.name, send.data, answered, sender=send.sender, again=again
+            send.to,
+            send.command_id,
+            send.name,
+            send.data,
+            answered,
+            sender=send.sender,
+            again=again,
+            is_question=bool(send.then),
         )
 
     def _settled(self, key: _Lane, answer: Result | Failure) -> None:
@@ -200,6 +207,8 @@ class Outbox:
         else:
             self._gate.acknowledge(send.command_id)
         self._queued.discard(send.command_id)
+        if self._missed and 2 * len(self._queued) < self._settings.outbox_queued_max:
+            self._poll.set()
         if lane:
             self._deliver(key, _RETRY_FIRST_S, lane[0].again)
         else:

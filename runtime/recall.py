@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from runtime.activation import fingerprint_of
-from runtime.errors import IdReused, JournalError, Unavailable
+from runtime.errors import IdReused, JournalError, Overloaded, Unavailable
 from runtime.identity import ActorId
 from runtime.journal import Journal, StoredTurn
+from runtime.settings import HostSettings
 from runtime.stream import Deliver, Failure, Listener, Message, Misrouted
 from runtime.turn import answer_of, decode_body, deferred_to
 
@@ -73,10 +74,12 @@ class Recall:
     def __init__(
         self,
         journal: Journal,
+        settings: HostSettings,
         may_answer: Callable[[ActorId], bool],
         deliver: Callable[[Deliver, Asked], None],
     ) -> None:
         self._journal = journal
+        self._settings = settings
         self._may_answer = may_answer
         self._deliver = deliver
         self._questions: list[_Question] = []
@@ -88,6 +91,10 @@ class Recall:
 
     def ask(self, request: Deliver, listener: Listener, failure: Failure | None = None) -> None:
         """Answer from the journal. What is not in it gets ``failure``, or without one is run."""
+        if len(self._questions) >= self._settings.pending_turns_max:
+            overloaded = "too many wait for an answer of the journal"
+            listener.send(Failure(request.ref, Overloaded.code, overloaded, Overloaded.retryable))
+            return
         self._questions.append(_Question(request, listener, failure))
         self._wake.set()
 
@@ -97,8 +104,9 @@ class Recall:
             await self._wake.wait()
             self._wake.clear()
             while self._questions:
-                questions, self._questions = self._questions, []
-                await self._settle(questions)
+                page = self._questions[: self._settings.turns_per_commit_max]
+                del self._questions[: len(page)]
+                await self._settle(page)
 
     async def _settle(self, questions: list[_Question]) -> None:
         wanted = {(q.request.actor, q.request.command_id): None for q in questions}

@@ -110,7 +110,12 @@ class Residents:
         activation.become(Phase.GONE)
         self.rest(activation)
         del self._activations[activation.actor]
-        for request, listener in activation.mailbox or ():
+        self._turn_away(activation)
+
+    @staticmethod
+    def _turn_away(activation: Activation[Any]) -> None:
+        waiting, activation.mailbox = activation.mailbox, None
+        for request, listener in waiting or ():
             if listener is not None:
                 listener.send(Misrouted(request.ref))
 
@@ -165,6 +170,7 @@ class Residents:
             # Each repeat of an old id costs a commit its first try; the one who sends many waits.
             activation.repeats += 1
         again = deque((e.request, e.listener) for e in entries if e.request is not None)
+        activation.no_longer_waits(again)
         if activation.mailbox:
             again.extend(activation.mailbox)
         activation.mailbox = again
@@ -186,6 +192,8 @@ class Residents:
     def _reload(self, activation: Activation[Any]) -> None:
         if activation.phase is Phase.DRAINING:
             self.forget(activation)
+        elif activation.phase is Phase.GONE:
+            self._turn_away(activation)
         elif activation.phase in (Phase.ACTIVE, Phase.PASSIVATING):
             activation.become(Phase.LOADING)
             self.rest(activation)

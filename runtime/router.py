@@ -153,10 +153,13 @@ class Router:
         done: Callable[[Result | Failure], None],
         sender: ActorId | None = None,
         again: bool = False,
+        is_question: bool = False,
     ) -> None:
         ref = self._next_ref
         self._next_ref = ref + 1
-        self._begin(Deliver(ref, actor, command_id, name, msgspec.Raw(data), sender, again), done)  # type: ignore[arg-type]
+        self._begin(
+            Deliver(ref, actor, command_id, name, msgspec.Raw(data), sender, again, is_question), done
+        )  # type: ignore[arg-type]
 
     def attach(self, actor: ActorId, after: int | None, done: Callable[[Attached | Failure], None]) -> None:
         ref = self._next_ref

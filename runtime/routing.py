@@ -42,11 +42,12 @@ class ActorRouter(Protocol):
         done: Callable[[Result | Failure], None],
         sender: ActorId | None = None,
         again: bool = False,
+        is_question: bool = False,
     ) -> None:
         """Deliver a command; ``data`` is its MessagePack map. ``done`` is called exactly once.
 
         ``sender`` marks a durable send between actors; a gateway never sets it. ``again`` says that
-        it may have been delivered before.
+        it may have been delivered before, ``is_question`` that its sender acts on what it comes to.
         """
         ...
 

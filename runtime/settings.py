@@ -29,7 +29,9 @@ class HostSettings:
     """How long a load may fail before those who wait for it are told ``unavailable``."""
     backfill_turns_max: int = 500
     """Turns a resuming client may be behind; past it, it gets a fresh view."""
-    outbox_in_flight_max: int = 1000
+    outbox_queued_max: int = 50_000
+    """Durable sends in memory, under way or waiting; more wait in the table. Enough for every player of a
+    host to have one for a receiver that is away."""
     outbox_poll_s: float = 2.0
     reminder_poll_s: float = 0.5
     reminders_per_poll_max: int = 1000

@@ -45,7 +45,7 @@ class Hello(Message, tag=0):
 
 class Deliver(Message, tag=1):
     """A command for an actor. ``sender`` is set for durable sends between actors, ``again`` when it
-    may have arrived before."""
+    may have arrived before, ``is_question`` when the sender waits for what it comes to."""
 
     ref: int
     actor: ActorId
@@ -54,6 +54,7 @@ class Deliver(Message, tag=1):
     data: msgspec.Raw
     sender: ActorId | None = None
     again: bool = False
+    is_question: bool = False
 
 
 class Attach(Message, tag=2):

@@ -19,14 +19,16 @@ AUTO_INTERVAL_MS = 100
 """Bets that reach their targets within this time are paid in one turn."""
 
 
-def next_alarm(state: TableState, ending: Callable[[], Ending]) -> Alarm:
-    """``ending`` is asked for a running round only: how it ends when nobody else cashes out by hand.
+def next_alarm(state: TableState, ending: Callable[[], Ending], is_closing: bool) -> Alarm | None:
+    """``ending`` is asked for a running round only: how it ends when nobody is paid before.
 
     The ids say what an alarm is for, so that each phase ends once, for ever.
     """
     if state.phase is Phase.RUNNING:
         return _running(state, ending())
     if state.phase is Phase.PAUSE:
+        if is_closing:
+            return None
         return _end_phase(state, state.next_round_ms or 0)
     if state.phase is Phase.CRASHED:
         if not state.owed:
@@ -49,7 +51,11 @@ def _running(state: TableState, ending: Ending) -> Alarm:
         reached_ms = state.started_ms + elapsed_until(state.targets[0][0])
         # One that an earlier turn had no room for does not wait again.
         if reached_ms > state.progressed_ms:
-            reached_ms = max(reached_ms, state.progressed_ms + AUTO_INTERVAL_MS)
+            reached_ms = max(reached_ms, min(state.progressed_ms + AUTO_INTERVAL_MS, ending.at_ms))
+        if reached_ms <= ending.at_ms:
+            # Its payment may put a forced end off.
+            times[0] = reached_ms
+            return _announce(state, min(times))
         times.append(reached_ms)
     at_ms = min(times)
     return _end_phase(state, at_ms) if at_ms == ending.at_ms else _announce(state, at_ms)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 import re
-from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -37,10 +36,13 @@ class TableRules(msgspec.Struct, frozen=True):
     """From the end of a round to the next one's betting."""
     stake_min: int = 1
     stake_max: int = 100_000
+    """For the role STANDARD; see ``actors.roles``."""
     liability_max: int = 1_000_000_000
     """The most gold that the house loses in one round. Also bounds the sum of a round's stakes, so
     that no round is forced to end below 2.00×."""
     bets_max: int = 10_000
+    is_closing: bool = False
+    """The round under way is played to its end and settled; no bet is taken and no other is opened."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.stake_min <= self.stake_max <= STAKE_LIMIT:
@@ -98,6 +100,14 @@ Target = tuple[int, str]
 """``(auto cash-out, user id)`` of an open bet."""
 
 
+def elapsed_ms(started_ms: int, now_ms: int) -> int:
+    """Of a running round. A clock may be behind the one that it was started by, and anywhere ahead."""
+    return min(max(0, now_ms - started_ms), _LONGEST_MS)
+
+
+_LONGEST_MS = elapsed_until(MULTIPLIER_MAX)
+
+
 class Ending(NamedTuple):
     at_ms: int
     """The first ms at which the round is over."""
@@ -112,7 +122,7 @@ class Standing(NamedTuple):
     due: int
     """How many open bets have reached their targets: the first ``due`` of the targets."""
     ending: Ending
-    """How the round ends if nobody else cashes out by hand. No later turn brings it forward."""
+    """How the round ends when nobody else is paid. Every payment puts a forced end off."""
 
 
 def forced_limit(open_stakes: int, profits_paid: int, liability_max: int) -> int:
@@ -141,17 +151,17 @@ class Course(NamedTuple):
     capped: int | None
     """Where the round is known to be forced to end: somebody has been paid at that."""
 
-    def standing(self, now_ms: int | None) -> Standing:
-        """At ``now_ms``; None: at the end of the round, with every target paid that is reached."""
-        reached = MULTIPLIER_MAX if now_ms is None else multiplier_at(max(0, now_ms - self.started_ms))
-        limit = self._limit(self.open_stakes, self.profits_paid)
-        if limit > self.crash_point or self.capped is not None:
-            # The limit does not fall, so it is out of the way (or it is settled), whoever is paid.
-            top = min(limit, self.crash_point, reached)
-            return Standing(bisect_left(self.targets, (top + 1, "")), self._ending(limit))
+    def standing(self, now_ms: int) -> Standing:
+        """With every target paid that has been reached by now.
+
+        The walk goes as far as the multiplier of the moment, never further: before the end of the
+        round, the time that it takes tells nothing of the crash point.
+        """
+        reached = multiplier_at(elapsed_ms(self.started_ms, now_ms))
         open_stakes, profits_paid, due = self.open_stakes, self.profits_paid, 0
+        limit = self._limit(open_stakes, profits_paid)
         for auto, user_id in self.targets:
-            if auto > min(limit, self.crash_point, reached):
+            if auto > reached or auto > limit or auto > self.crash_point:
                 break
             stake = self.stake_of(user_id)
             open_stakes -= stake
@@ -159,6 +169,10 @@ class Course(NamedTuple):
             limit = self._limit(open_stakes, profits_paid)
             due += 1
         return Standing(due, self._ending(limit))
+
+    def ahead(self) -> Ending:
+        """How the round ends when nobody is paid before. Takes the same time whatever the crash point."""
+        return self._ending(self._limit(self.open_stakes, self.profits_paid))
 
     def _limit(self, open_stakes: int, profits_paid: int) -> int:
         if self.capped is not None:

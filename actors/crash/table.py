@@ -38,7 +38,16 @@ from actors.crash.messages import (
     TakeCrashCashOut,
     TakeCrashCashOutResult,
 )
-from actors.crash.round import Bet, Course, Phase, Standing, TableRules, check_names, paid_at
+from actors.crash.round import (
+    Bet,
+    Course,
+    Phase,
+    Standing,
+    TableRules,
+    check_names,
+    elapsed_ms,
+    paid_at,
+)
 from actors.crash.table_commands import (
     TABLE_COMMANDS,
     Announce,
@@ -49,6 +58,7 @@ from actors.crash.table_commands import (
 from actors.crash.table_state import TABLE_EVENTS, TableState
 from actors.games.crash import MULTIPLIER_MIN, crash_point, multiplier_at, payout
 from actors.play import STAKE_OUT_OF_RANGE
+from actors.roles import highest_stake_limit
 from runtime.behavior import Alarm, Behavior, CommandSpec, Context, Decision, Push, PushSpec, Send
 from runtime.errors import Rejected
 from runtime.identity import ActorId, Dedicated, Placement, actor_id, key_of, kind_of
@@ -73,6 +83,7 @@ class CrashTable(Behavior[TableState]):
     always_on: ClassVar[bool] = True
     tick_interval_ms: ClassVar[int] = 100
     snapshot_interval_turns: ClassVar[int | None] = 500
+    mailbox_messages_max: ClassVar[int | None] = 20_000
 
     def __init__(self, rules: Mapping[str, TableRules], chains: RoundHashes | None) -> None:
         check_names(rules)
@@ -131,13 +142,13 @@ class CrashTable(Behavior[TableState]):
     def alarm(self, state: TableState) -> Alarm | None:
         if state.table not in self._rules:
             return None
-        return next_alarm(state, lambda: self._standing(state, None).ending)
+        return next_alarm(state, lambda: self._course(state).ahead(), self._rules[state.table].is_closing)
 
     def tick(self, state: TableState, now_ms: int) -> Push | None:
         if state.phase is not Phase.RUNNING or self._standing(state, now_ms).ending.at_ms <= now_ms:
             return None
-        elapsed_ms = _elapsed_ms(state, now_ms)
-        return table_view.tick(state, elapsed_ms, multiplier_at(elapsed_ms))
+        elapsed = _elapsed_ms(state, now_ms)
+        return table_view.tick(state, elapsed, multiplier_at(elapsed))
 
     @property
     def _hashes(self) -> RoundHashes:
@@ -153,10 +164,13 @@ class CrashTable(Behavior[TableState]):
             self._points[table] = (number, point)
         return point
 
-    def _standing(self, state: TableState, now_ms: int | None) -> Standing:
+    def _standing(self, state: TableState, now_ms: int) -> Standing:
+        return self._course(state).standing(now_ms)
+
+    def _course(self, state: TableState) -> Course:
         """Of a running round. What it says of times yet to come is secret."""
         assert state.started_ms is not None
-        course = Course(
+        return Course(
             state.started_ms,
             self._crash_point(state),
             state.liability_max,
@@ -166,7 +180,6 @@ class CrashTable(Behavior[TableState]):
             lambda user_id: state.bets[user_id].stake,
             state.capped,
         )
-        return course.standing(now_ms)
 
     def _rules_of(self, state: TableState) -> TableRules:
         rules = self._rules.get(state.table)
@@ -177,14 +190,16 @@ class CrashTable(Behavior[TableState]):
     def _take_bet(self, state: TableState, command: TakeCrashBet, context: Context) -> Decision:
         rules = self._rules_of(state)
         user_id = _player(context)
-        if state.phase is not Phase.BETTING or context.now_ms >= state.betting_ends_ms:
+        if state.phase is not Phase.BETTING or context.now_ms >= state.betting_ends_ms or rules.is_closing:
             raise Rejected("The table takes no bets at the moment.", BETTING_CLOSED)
         if user_id in state.bets:
             raise Rejected("There is a bet of yours in this round.", BET_ALREADY_PLACED)
         stake = command.stake
-        if not rules.stake_min <= stake <= rules.stake_max:
+        # What this player's role allows, their session has seen to.
+        stake_max = highest_stake_limit(rules.stake_max)
+        if not rules.stake_min <= stake <= stake_max:
             raise Rejected(
-                f"The table {state.table!r} takes stakes of {rules.stake_min} to {rules.stake_max}.",
+                f"The table {state.table!r} takes stakes of {rules.stake_min} to {stake_max}.",
                 STAKE_OUT_OF_RANGE,
             )
         if len(state.bets) >= rules.bets_max or state.staked + stake > state.liability_max:
@@ -343,9 +358,8 @@ _NO_RULES = TableRules()
 
 
 def _elapsed_ms(state: TableState, now_ms: int) -> int:
-    """Of a running round. A clock may have gone back since it started, on another machine."""
     assert state.started_ms is not None
-    return max(0, now_ms - state.started_ms)
+    return elapsed_ms(state.started_ms, now_ms)
 
 
 def _player(context: Context) -> str:

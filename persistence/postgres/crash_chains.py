@@ -30,8 +30,11 @@ _RECORD = (
 )
 _ADD = f"""
 WITH chain AS (
-    INSERT INTO crash_chains (table_name, first_round, length, checkpoint_interval, terminating_hash, seal)
-    VALUES ($1, $2, $3, $4, $5, $6) RETURNING {_RECORD}
+    INSERT INTO crash_chains
+        (table_name, first_round, length, checkpoint_interval, terminating_hash, seal,
+         salt, salt_source, published_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $9, $10, CASE WHEN $9::text IS NOT NULL THEN now() END)
+    RETURNING {_RECORD}
 ), checkpoints AS (
     INSERT INTO crash_chain_checkpoints (chain_id, index, masked)
     SELECT chain.id, c.index, c.masked FROM chain, unnest($7::bigint[], $8::bytea[]) AS c (index, masked)
@@ -128,9 +131,11 @@ class CrashChains:
         checkpoint_interval: int,
         checkpoints: Sequence[bytes],
         first_round: int | None = None,
+        salt: str | None = None,
+        salt_source: str | None = None,
     ) -> ChainRecord:
-        """Store a chain behind the last one of its table, unpublished. ``checkpoints`` are
-        ``h(0), h(k), h(2k), …, h(length)``; ``first_round`` is only a check.
+        """Store a chain behind the last one of its table, unpublished unless its salt is given.
+        ``checkpoints`` are ``h(0), h(k), h(2k), …, h(length)``; ``first_round`` is only a check.
 
         Raises:
             ChainMisplaced: it does not begin where the last one ends, or is there already.
@@ -150,6 +155,8 @@ class CrashChains:
                 _seal(key, table, first_round, length, checkpoint_interval, indexed),
                 [index for index, _ in indexed],
                 [masked(key, terminating_hash, index, checkpoint) for index, checkpoint in indexed],
+                salt,
+                salt_source,
             )
         except asyncpg.PostgresError as error:
             if error.sqlstate not in (_DOES_NOT_FOLLOW, _UNIQUE_VIOLATION):
@@ -232,6 +239,20 @@ class CrashChains:
             "\x01alarm/%/running",
         )
         return int(rows[0]["command_id"].split("/")[1]) if rows else 0
+
+    async def unsettled(self) -> dict[str, str]:
+        """Tables with gold in an escrow, or with words to or from them that have not arrived, and which."""
+        rows = await self._fetch(
+            "SELECT split_part(account, ':', 3) AS name, format('%s gold in %s', balance, account) AS what"
+            " FROM balances WHERE account ^@ 'escrow:crash:' AND balance > 0"
+            " UNION ALL"
+            " SELECT split_part(split_part(command_id, ':', 1), '/', 2), 'sends on their way'"
+            " FROM outbox WHERE sender ^@ 'crash/' AND refusal IS NULL"
+            " UNION ALL"
+            " SELECT split_part(recipient, '/', 2), 'questions of players'"
+            " FROM outbox WHERE recipient ^@ 'crash/' AND refusal IS NULL"
+        )
+        return {row["name"]: row["what"] for row in rows}
 
     async def _open(self, record: ChainRecord, key: bytes) -> OpenChain:
         rows = await self._fetch(

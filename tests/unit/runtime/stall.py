@@ -90,6 +90,7 @@ class Stall(Behavior[StallState]):
         "rot": _spec("rot", Rot),
         "look": _spec("look", Look),
     }
+    refuses_by_reply = False
     pushes: ClassVar = {"bell": PushSpec("bell", Goods, "")}
 
     def __init__(self, **attributes: Any) -> None:
@@ -110,6 +111,8 @@ class Stall(Behavior[StallState]):
                     sends=[Send(actor_id("stall", of), "sell", Sell(goods), then="bought")],
                 )
             case Sell(goods):
+                if goods > state.goods and self.refuses_by_reply:
+                    return Decision(Refusal("sold_out", "sold out"))
                 if goods > state.goods:
                     raise Rejected("sold out", "sold_out")
                 return Decision(Goods(goods), [Moved(-goods)])

@@ -398,7 +398,7 @@ async def test_a_client_cannot_take_a_sends_id_in_advance() -> None:
 
 
 async def test_payments_between_two_arrive_in_order() -> None:
-    async with World(Purse(), outbox_in_flight_max=3) as world:
+    async with World(Purse(), outbox_queued_max=3) as world:
         await world.ask("ann", "seed", "add", amount=100)
         await asyncio.gather(*(world.ask("ann", f"p{n}", "pay", to="ben", amount=1) for n in range(30)))
         async with asyncio.timeout(10):

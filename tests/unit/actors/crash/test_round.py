@@ -69,6 +69,7 @@ def test_the_rules_of_a_table_by_default() -> None:
         "stake_max": 100_000,
         "liability_max": 1_000_000_000,
         "bets_max": 10_000,
+        "is_closing": False,
     }
 
 
@@ -130,14 +131,18 @@ def test_what_the_end_makes_of_a_bet() -> None:
     assert paid_at(200, 300, True) == 200
 
 
+LATE = 10**15
+"""Long after any round; a clock may say so."""
+
+
 def test_targets_up_to_the_crash_point_are_reached_in_their_time() -> None:
     bets = {"ann": (10, 150), "ben": (10, 300), "cid": (10, 301), "dan": (10, None)}
     standing = course(bets, 300, 10**9).standing
     assert standing(0).due == 0
     assert standing(1_000 + elapsed_until(150) - 1).due == 0
     assert standing(1_000 + elapsed_until(150)).due == 1
-    assert standing(10**9).due == standing(None).due == 2
-    assert standing(None).ending == Ending(1_000 + elapsed_until_above(300), 300, False)
+    assert standing(10**9).due == standing(LATE).due == 2
+    assert standing(LATE).ending == Ending(1_000 + elapsed_until_above(300), 300, False)
 
 
 def test_a_bet_that_is_paid_makes_room_for_the_others() -> None:
@@ -145,7 +150,7 @@ def test_a_bet_that_is_paid_makes_room_for_the_others() -> None:
     bets = {"ann": (100, 150), "ben": (100, None)}
     early = course(bets, 1_000, 200).standing(1_000)
     assert early.ending.multiplier == 200
-    standing = course(bets, 1_000, 200).standing(None)
+    standing = course(bets, 1_000, 200).standing(LATE)
     assert standing.due == 1
     assert standing.ending == Ending(1_000 + elapsed_until(250), 250, True)
 
@@ -154,12 +159,12 @@ def test_a_limit_that_rises_beyond_the_crash_point_forces_nothing() -> None:
     bets = {"ann": (100, 150), "ben": (100, None)}
     present = course(bets, 200, 200)
     assert present.standing(1_000).ending == Ending(1_000 + elapsed_until(200), 200, True)
-    assert present.standing(None).ending == Ending(1_000 + elapsed_until_above(200), 200, False)
+    assert present.standing(LATE).ending == Ending(1_000 + elapsed_until_above(200), 200, False)
 
 
 def test_a_cap_holds_whatever_is_paid() -> None:
     bets = {"ann": (1, 150), "ben": (1, None)}
-    standing = course(bets, 1_000, 10**9, capped=200).standing(None)
+    standing = course(bets, 1_000, 10**9, capped=200).standing(LATE)
     assert (standing.due, standing.ending.multiplier, standing.ending.forced) == (1, 200, True)
 
 
@@ -184,13 +189,13 @@ def test_it_makes_no_difference_how_late_the_table_is(bets, crash_point, extra, 
 
     def played(times) -> tuple[list[str], Ending]:
         open_bets, profits, paid = dict(bets), 0, []
-        for now_ms in (*sorted(times), None):
+        for now_ms in (*sorted(times), LATE):
             present = course(open_bets, crash_point, liability_max, profits)
             for auto, user in present.targets[: present.standing(now_ms).due]:
                 stake, _ = open_bets.pop(user)
                 profits += payout(stake, auto) - stake
                 paid.append(user)
-        end = course(open_bets, crash_point, liability_max, profits).standing(None).ending
+        end = course(open_bets, crash_point, liability_max, profits).standing(LATE).ending
         if end.forced:
             profits += sum(payout(stake, end.multiplier) - stake for stake, _ in open_bets.values())
         assert profits <= liability_max
@@ -204,6 +209,27 @@ def test_it_makes_no_difference_how_late_the_table_is(bets, crash_point, extra, 
 def test_the_end_is_never_brought_forward(bets, crash_point, extra) -> None:
     liability_max = sum(stake for stake, _ in bets.values()) + extra
     present = course(bets, crash_point, liability_max)
-    endings = [present.standing(now_ms).ending for now_ms in (*range(0, 40_000, 2_000), None)]
+    endings = [present.standing(now_ms).ending for now_ms in (*range(0, 40_000, 2_000), LATE)]
     assert all(earlier.at_ms <= later.at_ms for earlier, later in pairwise(endings))
     assert forced_limit(sum(stake for stake, _ in bets.values()), 0, liability_max) >= 200
+
+
+@given(st.integers(0, 30_000))
+def test_before_the_end_the_work_does_not_depend_on_the_crash_point(now_ms) -> None:
+    """Or the time that an answer takes would tell of it."""
+    bets = {f"u{number}": (10, 101 + number) for number in range(400)}
+
+    def work(crash_point: int, now_ms: int) -> int:
+        asked = []
+        present = course(bets, crash_point, 5_000)
+        present = present._replace(stake_of=lambda user: asked.append(user) or present_stake(user))
+        present.standing(now_ms)
+        present.ahead()
+        return len(asked)
+
+    def present_stake(user: str) -> int:
+        return bets[user][0]
+
+    reached = multiplier_at(max(0, now_ms - 1_000))
+    assert work(reached + 1, now_ms) == work(10**8, now_ms)
+    assert work(10**8, LATE) > 0
