@@ -113,6 +113,17 @@ class Arena:
             key=lambda process: process.pid,
         )
 
+    def hosts(self, name: str) -> list[psutil.Process]:
+        """The processes of hosts whose names begin like this, by the sockets that they listen on: the
+        title of a process says what it is doing rather than which one it is."""
+        found = []
+        for path in self.instance.runtime.glob(f"{name}*.sock"):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(int(path.stem.rpartition("-")[2]))
+                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return sorted(found, key=lambda process: process.pid)
+
     def kill(self, name: str, index: int = 0) -> None:
         """``kill -9`` one of the actors of a class."""
         victims = self.actors(name)
