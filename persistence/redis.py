@@ -63,3 +63,15 @@ class WindowCounter:
         except (RedisError, OSError, TimeoutError) as error:
             raise CounterUnavailable(str(error)) from error
         return None if count <= self._uses_max else max(left_ms, 1) / 1000
+
+    async def forget(self, key: str) -> None:
+        """The next use is the first of a new window.
+
+        Raises:
+            CounterUnavailable: no answer within the timeout. The key may have been forgotten.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.delete(f"casino:{self._area}:{key}")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise CounterUnavailable(str(error)) from error

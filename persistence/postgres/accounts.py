@@ -1,51 +1,58 @@
-"""Guest accounts: who may have a session. Holds no game state and no gold."""
+"""Accounts: who may have a session. Holds no game state and no gold."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+import datetime
+from typing import NamedTuple
 
-from persistence.postgres.connections import Connections, DatabaseUnavailable, Operation
-from runtime.errors import Unavailable
+import asyncpg
 
-T = TypeVar("T")
+from persistence.postgres.account_database import AccountDatabase
+
+ACCOUNT_COLUMNS = "user_id, kind, username, role, role_changes, banned_at, ban_reason, created_at"
+
+
+class Account(NamedTuple):
+    """See ``gateway.ports.AccountRecord``."""
+
+    user_id: str
+    kind: str
+    username: str | None
+    role: str
+    role_changes: int
+    banned_at: datetime.datetime | None
+    ban_reason: str | None
+    created_at: datetime.datetime
+
+
+def account_of(row: asyncpg.Record) -> Account:
+    """From a row that has, among others, the ``ACCOUNT_COLUMNS``."""
+    return Account(*(row[column] for column in Account._fields))
 
 
 class PostgresAccounts:
-    """Each call is one statement, repeated while the database is unreachable.
+    """See ``gateway.ports.AccountStore``."""
 
-    ``runtime.errors.Unavailable``, which a client is told, when it stays so.
-    """
-
-    def __init__(
-        self, dsn: str, *, timeout_s: float = 3.0, connections_max: int = 4, name: str = "casino-accounts"
-    ) -> None:
-        self._connections = Connections(
-            dsn,
-            connections_max=connections_max,
-            timeout_s=timeout_s,
-            attempt_timeout_s=timeout_s / 3,
-            name=name,
-        )
-
-    async def close(self) -> None:
-        await self._connections.close()
+    def __init__(self, database: AccountDatabase) -> None:
+        self._database = database
 
     async def create_guest(self, user_id: str) -> None:
         """Idempotent, so that it may be repeated after a lost answer."""
-        await self._run(
-            lambda connection: connection.execute(
-                "INSERT INTO accounts (user_id, kind) VALUES ($1, 'guest') ON CONFLICT DO NOTHING", user_id
-            )
+        await self._database.execute(
+            "INSERT INTO accounts (user_id, kind) VALUES ($1, 'guest') ON CONFLICT DO NOTHING", user_id
         )
 
-    async def exists(self, user_id: str) -> bool:
-        found = await self._run(
-            lambda connection: connection.fetchval("SELECT 1 FROM accounts WHERE user_id = $1", user_id)
+    async def account(self, user_id: str) -> Account | None:
+        row = await self._database.row(
+            f"SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE user_id = $1",  # noqa: S608
+            user_id,
         )
-        return found is not None
+        return account_of(row) if row else None
 
-    async def _run(self, operation: Operation[T]) -> T:
-        try:
-            return await self._connections.retried(operation)
-        except DatabaseUnavailable as error:
-            raise Unavailable("accounts cannot be read or written at the moment") from error
+    async def account_named(self, username: str) -> Account | None:
+        row = await self._database.row(
+            f"SELECT {ACCOUNT_COLUMNS} FROM accounts"  # noqa: S608
+            ' WHERE lower(username) = lower($1 COLLATE "C")',
+            username,
+        )
+        return account_of(row) if row else None

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from persistence.embedded.postgres import EmbeddedPostgres
+from persistence.postgres.account_stores import AccountStores
 from persistence.postgres.migrate import migrate
 from tests.contract.storages import MemoryStorage, PostgresStorage, Storage
 
@@ -67,3 +68,11 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 @pytest.fixture
 async def incarnation(storage: Storage) -> int:
     return await storage.membership.register("session-host-1", "unix:/somewhere", 60.0)
+
+
+@pytest.fixture
+async def stores(dsn: str) -> AsyncIterator[AccountStores]:
+    """With connections enough for calls to meet in the database, and not before it."""
+    stores = AccountStores(dsn, connections_max=20, timeout_s=60)
+    yield stores
+    await stores.close()

@@ -92,3 +92,17 @@ async def test_a_dead_server_comes_back_empty(valkey: EmbeddedValkey) -> None:
 def test_a_second_launcher_is_refused(valkey: EmbeddedValkey) -> None:
     with pytest.raises(EmbeddedServerError, match="in use"):
         EmbeddedValkey(valkey._data).start()
+
+
+async def test_a_forgotten_key_begins_anew(valkey: EmbeddedValkey) -> None:
+    counter = WindowCounter(valkey.url, "login", uses_max=1, window_s=60)
+    assert await counter.allow("a") is None
+    assert await counter.allow("b") is None
+    await counter.forget("a")
+    await counter.forget("unknown")
+    assert await counter.allow("a") is None
+    assert await counter.allow("b") is not None
+    valkey.stop()
+    with pytest.raises(CounterUnavailable):
+        await counter.forget("b")
+    await counter.close()
