@@ -1,4 +1,5 @@
-"""The player's recent actions: how the latest ten are kept, and the client's own entries.
+"""The player's recent actions: how the latest ten are kept, and the client's own entries, which it
+may bring one by one or many in one turn.
 
 They are packed into one byte string: a count, then each action behind its length, oldest first.
 Ten objects per session would cost the host more memory than the rest of the session together.
@@ -21,6 +22,8 @@ from runtime.errors import Rejected
 RECENT_ACTIONS_MAX = 10
 CONTEXT_BYTES_MAX = 256
 """Bound on the encoded context of an action that a client logs."""
+
+LOGGED_AT_ONCE_MAX = 50
 
 CONTEXT_TOO_LARGE = "context_too_large"
 
@@ -71,6 +74,26 @@ class LogAction(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
     ] = {}
 
 
+class LogActions(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    actions: Annotated[list[LogAction], Meta(min_length=1, max_length=LOGGED_AT_ONCE_MAX)]
+    """In the order in which they happened."""
+
+
+class LogActionsResult(msgspec.Struct, frozen=True, gc=False):
+    logged: int
+    server_ts: int
+
+
+class GetRecentActions(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    pass
+
+
+class RecentActions(msgspec.Struct, frozen=True, gc=False):
+    user_id: str
+    actions: list[UserAction]
+    """Newest first."""
+
+
 class LogActionResult(msgspec.Struct, frozen=True, gc=False):
     server_ts: int
 
@@ -83,17 +106,34 @@ class ActionLogged(msgspec.Struct, frozen=True, gc=False, tag="action_logged", o
 
 
 def _log_action(state: SessionState, command: LogAction, context: Context) -> Decision:
-    size = len(_encode(command.context))
-    if size > CONTEXT_BYTES_MAX:
-        raise Rejected(
-            f"The context takes {size} bytes, at most {CONTEXT_BYTES_MAX} are kept.", CONTEXT_TOO_LARGE
-        )
-    event = ActionLogged(context.now_ms, command.action_type, command.context, command.client_ts)
+    event = _logged(command, context.now_ms)
     return Decision(
         reply=LogActionResult(context.now_ms),
         events=(event,),
         pushes=(pushes.user_action(_action_of(event)),),
     )
+
+
+def _log_actions(state: SessionState, command: LogActions, context: Context) -> Decision:
+    events = [_logged(action, context.now_ms) for action in command.actions]
+    return Decision(
+        reply=LogActionsResult(len(events), context.now_ms),
+        events=events,
+        pushes=[pushes.user_action(_action_of(event)) for event in events],
+    )
+
+
+def _logged(action: LogAction, now_ms: int) -> ActionLogged:
+    size = len(_encode(action.context))
+    if size > CONTEXT_BYTES_MAX:
+        raise Rejected(
+            f"The context takes {size} bytes, at most {CONTEXT_BYTES_MAX} are kept.", CONTEXT_TOO_LARGE
+        )
+    return ActionLogged(now_ms, action.action_type, action.context, action.client_ts)
+
+
+def _get_recent_actions(state: SessionState, command: GetRecentActions, context: Context) -> Decision:
+    return Decision(RecentActions(state.user_id, recent(state)))
 
 
 def _action_of(event: ActionLogged) -> UserAction:
@@ -116,6 +156,25 @@ ACTIONS = Feature(
                 errors=(CONTEXT_TOO_LARGE,),
             ),
             _log_action,
+        ),
+        Command(
+            CommandSpec(
+                "log_actions",
+                LogActions,
+                LogActionsResult,
+                "Add several entries of the client's own to the recent actions: all of them, or none.",
+                errors=(CONTEXT_TOO_LARGE,),
+            ),
+            _log_actions,
+        ),
+        Command(
+            CommandSpec(
+                "get_recent_actions",
+                GetRecentActions,
+                RecentActions,
+                "The player's latest actions.",
+            ),
+            _get_recent_actions,
         ),
     ),
     events=(Event(ActionLogged, _action_logged),),

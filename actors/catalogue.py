@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from actors.actions import ACTIONS
+from actors.adjustments import ADJUSTMENTS
 from actors.crash.betting import crash_feature
 from actors.crash.hashes import RoundHashes
 from actors.crash.round import TableRules
 from actors.crash.table import CrashTable
+from actors.dashboard import DASHBOARD
 from actors.feature import Feature
 from actors.games.slots import SLOTS
 from actors.gifts import GIFTS
 from actors.profile import PROFILE
+from actors.roles import ROLES
 from actors.seeds import SECRET_EVENTS, SEEDS
 from actors.session import Session
 from actors.streak import STREAK
@@ -31,7 +34,17 @@ def games(crash_tables: Mapping[str, TableRules] = CRASH_TABLES) -> tuple[Featur
 
 GAMES: tuple[Feature, ...] = games()
 
-FEATURES: tuple[Feature, ...] = (PROFILE, TIME_ZONE, STREAK, SEEDS, GIFTS, ACTIONS)
+FEATURES: tuple[Feature, ...] = (
+    PROFILE,
+    DASHBOARD,
+    TIME_ZONE,
+    STREAK,
+    SEEDS,
+    GIFTS,
+    ACTIONS,
+    ROLES,
+    ADJUSTMENTS,
+)
 
 __all__ = ["CRASH_TABLES", "FEATURES", "GAMES", "SECRET_EVENTS", "behaviors", "games"]
 

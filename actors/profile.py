@@ -13,7 +13,7 @@ from actors.crash.messages import CrashBet
 from actors.feature import Command, Feature
 from actors.games.fairness import commitment
 from actors.pushes import UserAction
-from actors.session_state import SessionState, average_net
+from actors.session_state import Role, SessionState, average_net
 from actors.streak import next_claim_ms
 from runtime.behavior import CommandSpec, Context, Decision
 
@@ -59,6 +59,7 @@ class Profile(msgspec.Struct, frozen=True, gc=False):
     """Newest first."""
     crash_bets: list[CrashBet] = []
     """Those that are not settled yet."""
+    role: Role = Role.STANDARD
 
 
 def profile_of(state: SessionState) -> Profile:
@@ -71,21 +72,26 @@ def profile_of(state: SessionState) -> Profile:
         state.time_zone,
         StreakView(state.streak_count, state.streak_date, next_claim_ms(state)),
         FairnessView(commitment(state.server_seed), state.client_seed, state.nonce),
-        {
-            game: GameView(
-                record.plays,
-                record.wins,
-                record.losses,
-                record.wagered,
-                record.won,
-                average_net(record.plays, record.wagered, record.won),
-            )
-            for game, record in state.games.items()
-            if record.plays
-        },
+        statistics_of(state),
         recent(state),
         open_bets(state),
+        state.role,
     )
+
+
+def statistics_of(state: SessionState) -> dict[str, GameView]:
+    return {
+        game: GameView(
+            record.plays,
+            record.wins,
+            record.losses,
+            record.wagered,
+            record.won,
+            average_net(record.plays, record.wagered, record.won),
+        )
+        for game, record in state.games.items()
+        if record.plays
+    }
 
 
 class GetProfile(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):

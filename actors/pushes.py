@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from actors.session_state import Role
 from runtime.behavior import Push, PushSpec
 
 INTEGER_MAX = 2**53 - 1
@@ -26,6 +27,7 @@ class ProfileChanges(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     gold_balance: int | UnsetType = UNSET
     level: int | UnsetType = UNSET
     exp: int | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
 
 
 class ProfileUpdate(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +69,7 @@ class UserAction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 PUSHES = (
-    PushSpec("profile_update", ProfileUpdate, "Gold, level or experience changed; only what changed."),
+    PushSpec("profile_update", ProfileUpdate, "Gold, level, experience or role changed; only what changed."),
     PushSpec("reward_granted", RewardGranted, "The player was given gold."),
     PushSpec("streak_update", StreakUpdate, "The daily streak moved."),
     PushSpec("stats_update", StatsUpdate, "The player's statistics of one game after a play."),
@@ -79,8 +81,9 @@ def profile_update(
     gold_balance: int | UnsetType = UNSET,
     level: int | UnsetType = UNSET,
     exp: int | UnsetType = UNSET,
+    role: Role | UnsetType = UNSET,
 ) -> Push:
-    return Push("profile_update", ProfileUpdate(ProfileChanges(gold_balance, level, exp)))
+    return Push("profile_update", ProfileUpdate(ProfileChanges(gold_balance, level, exp, role)))
 
 
 def reward_granted(reward_type: str, amount: int, balance_after: int) -> Push:

@@ -27,6 +27,9 @@ ALREADY_OPEN = "already_open"
 
 _CLIENT_SEED_BYTES = 8
 
+_WITHOUT_ROLES = 1
+"""Snapshots of this version lack the role alone: everybody was STANDARD."""
+
 
 class OpenSession(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     pass
@@ -88,6 +91,7 @@ class Session(Behavior[SessionState]):
 
     kind = "session"
     state_type = SessionState
+    schema_version = 2
     genesis = ("open_session", OpenSession())
 
     def __init__(self, features: Sequence[Feature]) -> None:
@@ -122,6 +126,11 @@ class Session(Behavior[SessionState]):
 
     def evolve(self, state: SessionState, event: Any) -> None:
         self._evolve[type(event)](state, event)
+
+    def upgrade(self, version: int, state: bytes) -> SessionState:
+        if version == _WITHOUT_ROLES:
+            return msgspec.msgpack.decode(state, type=SessionState)
+        return super().upgrade(version, state)
 
     def is_new(self, state: SessionState) -> bool:
         return state.is_new

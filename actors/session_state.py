@@ -6,6 +6,7 @@ visit except the one dictionary, and the recent actions packed into one byte str
 
 from __future__ import annotations
 
+import enum
 from datetime import date
 
 import msgspec
@@ -14,6 +15,15 @@ import msgspec
 def average_net(plays: int, wagered: int, won: int) -> float:
     """``ev`` on the wire: gold won or lost per play so far, rounded to hundredths."""
     return round((won - wagered) / plays, 2) if plays else 0.0
+
+
+class Role(enum.Enum):
+    """What an account was given; who gives it is not the session's business. See ``actors.roles``."""
+
+    STANDARD = "STANDARD"
+    PREMIUM = "PREMIUM"
+    VIP = "VIP"
+    ADMIN = "ADMIN"
 
 
 class GameRecord(msgspec.Struct, gc=False):
@@ -53,6 +63,9 @@ class SessionState(msgspec.Struct, gc=False):
     games: dict[str, GameRecord] = {}
     recent_actions: bytes = b""
     """Packed; see ``actors.actions``."""
+    role: Role = Role.STANDARD
+    role_change: int = 0
+    """Number of the account's change of role that made it so; 0 before the first."""
 
     @property
     def is_new(self) -> bool:

@@ -14,6 +14,8 @@ from runtime.errors import Rejected
 GOLD_MAX = 2**53 - 1
 """The largest balance: every JSON client holds it exactly."""
 
+FAUCET_ADMIN = "faucet:admin"
+"""What administrators give comes from here, and what they take goes back."""
 FAUCET_STREAK = "faucet:streak"
 FAUCET_WELCOME = "faucet:welcome"
 HOUSE_OVERFLOW = "house:overflow"

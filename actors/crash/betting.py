@@ -40,6 +40,7 @@ from actors.crash.messages import (
     NOT_GENUINE,
     ROUND_NOT_RUNNING,
     ROUND_OVER,
+    STAKE_LIMIT,
     TABLE_FULL,
     UNKNOWN_TABLE,
     CashOutCrash,
@@ -64,6 +65,7 @@ from actors.crash.round import TableRules, check_names
 from actors.feature import Command, Feature
 from actors.games.crash import MULTIPLIER_MAX, MULTIPLIER_MIN, as_float, payout
 from actors.play import STAKE_OUT_OF_RANGE, Settlement, score
+from actors.roles import stake_limit
 from actors.session_state import SessionState
 from runtime.behavior import CommandSpec, Context, Decision, Push, PushSpec, Send, Transfer
 from runtime.errors import Rejected
@@ -78,9 +80,10 @@ def _place_bet(
 ) -> Decision:
     table, stake = command.table, command.stake
     rules = _rules_of(tables, table)
-    if not rules.stake_min <= stake <= rules.stake_max:
+    stake_max = min(stake_limit(state.role, rules.stake_max), STAKE_LIMIT)
+    if not rules.stake_min <= stake <= stake_max:
         raise Rejected(
-            f"The table {table!r} takes stakes of {rules.stake_min} to {rules.stake_max}.",
+            f"The table {table!r} takes stakes of {rules.stake_min} to {stake_max}.",
             STAKE_OUT_OF_RANGE,
         )
     auto = None if command.auto_cash_out is None else _hundredths(command.auto_cash_out)

@@ -20,6 +20,7 @@ from actors.feature import Command, Event, Feature
 from actors.games.fairness import below, commitment, draws
 from actors.play import STAKE_OUT_OF_RANGE, Played, apply_play, check_stake, settle
 from actors.pushes import UserAction
+from actors.roles import stake_limit
 from actors.session_state import SessionState
 from actors.wallet import GOLD_LIMIT, INSUFFICIENT_FUNDS
 from runtime.behavior import CommandSpec, Context, Decision
@@ -42,6 +43,7 @@ class Machine:
     paytable: tuple[tuple[Pattern, int], ...]
     stake_min: int
     stake_max: int
+    """For the role STANDARD; other roles may stake more, of which the outcome knows nothing."""
     multipliers: Mapping[tuple[str, ...], int] = field(init=False, repr=False, compare=False)
     """The multiplier of each winning line; one look-up instead of a walk through the paytable."""
     multiplier_max: int = field(init=False, repr=False, compare=False)
@@ -158,9 +160,10 @@ def _spin_slots(state: SessionState, command: SpinSlots, context: Context) -> De
     if machine is None:
         raise Rejected(f"There is no slot machine {command.machine!r}.", UNKNOWN_MACHINE)
     stake = command.stake
-    if not machine.stake_min <= stake <= machine.stake_max:
+    stake_max = stake_limit(state.role, machine.stake_max)
+    if not machine.stake_min <= stake <= stake_max:
         raise Rejected(
-            f"The machine {machine.name!r} takes stakes of {machine.stake_min} to {machine.stake_max}.",
+            f"The machine {machine.name!r} takes stakes of {machine.stake_min} to {stake_max}.",
             STAKE_OUT_OF_RANGE,
         )
     check_stake(state, stake, stake * machine.multiplier_max)

@@ -79,3 +79,27 @@ def test_a_context_too_large_is_rejected(ann) -> None:
 def test_unbounded_or_nested_data_is_refused_at_the_door(ann, data) -> None:
     with pytest.raises(msgspec.ValidationError):
         ann.give("log_action", **data)
+
+
+def test_many_actions_in_one_turn(ann) -> None:
+    actions = [{"action_type": f"tab.{n}", "client_ts": n, "context": {"n": n}} for n in range(50)]
+    decision = ann.give("log_actions", actions=actions)
+    assert (decision.reply.logged, decision.reply.server_ts) == (50, ann.now_ms)
+    assert [push.data.action_type for push in decision.pushes] == [a["action_type"] for a in actions]
+    kept = msgspec.to_builtins(ann.give("get_recent_actions").reply)
+    assert kept["user_id"] == "ann"
+    assert [action["context"]["n"] for action in kept["actions"]] == list(range(49, 39, -1))
+    assert ann.replayed() == ann.restored() == ann.state
+
+
+def test_one_action_too_large_refuses_them_all(ann) -> None:
+    good = {"action_type": "a"}
+    bad = {"action_type": "b", "context": {"text": "x" * 255}}
+    assert ann.rejection("log_actions", actions=[good, bad]).code == "context_too_large"
+    assert recent(ann.state) == []
+
+
+@pytest.mark.parametrize("actions", [[], [{"action_type": "a"}] * 51, [{"action_type": "a", "more": 1}]])
+def test_too_few_and_too_many_actions(ann, actions) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        ann.give("log_actions", actions=actions)

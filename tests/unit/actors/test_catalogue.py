@@ -43,5 +43,6 @@ def test_every_command_that_can_move_gold_says_the_balance() -> None:
         for spec in behaviors()["session"].commands.values()
         if "gold_balance" not in spec.result.__struct_fields__
     }
-    reads = {"get_crash_bets"}
-    assert silent == {"set_time_zone", "set_client_seed", "rotate_server_seed", "log_action"} | reads
+    reads = {"get_crash_bets", "get_recent_actions"}
+    seeds = {"set_client_seed", "rotate_server_seed"}
+    assert silent == {"set_time_zone", "log_action", "log_actions", "set_role"} | seeds | reads

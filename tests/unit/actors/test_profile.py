@@ -15,6 +15,7 @@ def test_the_profile_of_a_new_player(ann) -> None:
         "stats": {},
         "recent_actions": [],
         "crash_bets": [],
+        "role": "STANDARD",
     }
 
 

@@ -125,6 +125,7 @@ def test_commands_of_the_contract() -> None:
     assert audience == {
         "open_session": "system",
         "get_profile": "player",
+        "get_dashboard": "player",
         "set_time_zone": "player",
         "claim_streak": "player",
         "set_client_seed": "player",
@@ -133,6 +134,10 @@ def test_commands_of_the_contract() -> None:
         "receive_gift": "system",
         "return_gift": "system",
         "log_action": "player",
+        "log_actions": "player",
+        "get_recent_actions": "player",
+        "set_role": "system",
+        "adjust_gold": "system",
         "spin_slots": "player",
         "place_crash_bet": "player",
         "cash_out_crash": "player",
