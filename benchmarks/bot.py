@@ -13,7 +13,7 @@ from benchmarks.journey import PLAY_REFUSALS, UNSUPPORTED, Gold, Journey
 from benchmarks.lean_connection import EventCounter, LeanConnection
 from benchmarks.measurements import Measurements
 from benchmarks.player import ErrorData, InFlight, Player
-from clients.sign_in import GuestAccount
+from clients.sign_in import Account
 
 _decode_gold = msgspec.msgpack.Decoder(Gold).decode
 
@@ -24,7 +24,7 @@ class Bot(Player):
     def __init__(
         self,
         sync_url: str,
-        account: GuestAccount,
+        account: Account,
         journey: Journey,
         id_prefix: str,
         measurements: Measurements,

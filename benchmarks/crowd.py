@@ -25,7 +25,7 @@ from benchmarks.player import Player
 from benchmarks.report import CrowdResult
 from clients.backoff import Backoff
 from clients.errors import AuthenticationFailed, ClientError, ConnectionLost
-from clients.sign_in import GuestAccount, addresses_of, sign_in_guest
+from clients.sign_in import Account, addresses_of, sign_in_guest
 
 
 class SignUpFailed(Exception):
@@ -196,7 +196,7 @@ class Crowd:
                 return
             self._gone.append(bot)
 
-    def _new_bot(self, number: int, account: GuestAccount, id_prefix: str) -> Player:
+    def _new_bot(self, number: int, account: Account, id_prefix: str) -> Player:
         options = self._options
         self._user_ids.append(account.user_id)
         journey = Journey(
@@ -219,7 +219,7 @@ class Crowd:
             self._log,
         )
 
-    async def _sign_up(self) -> GuestAccount:
+    async def _sign_up(self) -> Account:
         backoff = Backoff(base_s=0.2, ceiling_s=5.0)
         async with self._sign_ups:
             while True:

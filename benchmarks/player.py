@@ -18,7 +18,7 @@ from benchmarks.lean_connection import EventCounter, Header, LeanConnection, con
 from benchmarks.measurements import Measurements
 from clients.backoff import Backoff
 from clients.protocol import FINAL_CLOSE_CODES, Command, SequenceTracker, encode
-from clients.sign_in import GuestAccount
+from clients.sign_in import Account
 
 
 class ErrorData(msgspec.Struct):
@@ -61,7 +61,7 @@ class Player:
     def __init__(
         self,
         sync_url: str,
-        account: GuestAccount,
+        account: Account,
         id_prefix: str,
         measurements: Measurements,
         counter: EventCounter,

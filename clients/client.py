@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 from uuid import uuid4
@@ -39,14 +39,11 @@ from clients.protocol import (
     Protocol,
     Result,
 )
-from clients.sign_in import addresses_of, sign_in_guest
+from clients.sign_in import addresses_of
 from clients.state import ClientState
 from clients.subscription import BroadcastStream, EventStream
+from clients.token_keeper import TokenKeeper, TokenProvider
 from clients.topics import Topics
-
-TokenProvider = Callable[[], Awaitable[str]]
-"""Returns a valid access token for the *same* player. Called once before the first connection,
-and again whenever the server refuses the token at hand, which is how expiry shows."""
 
 
 class CasinoClient(PlayerCommands):
@@ -71,6 +68,8 @@ class CasinoClient(PlayerCommands):
         *,
         token: str | None = None,
         guest: bool = False,
+        username: str | None = None,
+        password: str | None = None,
         token_provider: TokenProvider | None = None,
         resume_from: int | None = None,
         connect_timeout: float = 15.0,
@@ -79,16 +78,19 @@ class CasinoClient(PlayerCommands):
         backoff: Backoff | None = None,
     ) -> None:
         """See :meth:`connect`."""
-        if sum((token is not None, guest, token_provider is not None)) != 1:
-            raise ValueError("give exactly one of token, guest=True, token_provider")
         self.state = ClientState()
         """What the events have told so far. It is complete once the client has connected."""
         self.reconnects = 0
         """Connections made after the first."""
         self._addresses = addresses_of(url)
-        self._token = token
-        self._guest = guest
-        self._token_provider = token_provider
+        self._tokens = TokenKeeper(
+            self._addresses.http,
+            token=token,
+            guest=guest,
+            provider=token_provider,
+            username=username,
+            password=password,
+        )
         self._connect_timeout_s = connect_timeout
         self._message_bytes_max = message_bytes_max
         self._backoff = backoff or Backoff()
@@ -111,6 +113,8 @@ class CasinoClient(PlayerCommands):
         *,
         token: str | None = None,
         guest: bool = False,
+        username: str | None = None,
+        password: str | None = None,
         token_provider: TokenProvider | None = None,
         resume_from: int | None = None,
         connect_timeout: float = 15.0,
@@ -123,10 +127,12 @@ class CasinoClient(PlayerCommands):
         Args:
             url: the server, such as ``http://localhost:8000`` or ``wss://casino.example``.
             token: an access token. When it expires, the client stops with ``AuthenticationFailed``.
-            guest: sign in as a new guest. A guest's token cannot be renewed, and signing in again
-                would make another player, so expiry stops the client as with ``token``.
-            token_provider: asked for a token at the start and after each refusal; the way to stay
-                connected for longer than a token lives. Exactly one of the three must be given.
+            guest: sign in as a new guest.
+            username: sign in with this name and ``password``. Here, as with ``guest``, expired tokens
+                are renewed by themselves.
+            password: goes with ``username``.
+            token_provider: asked for a token at the start and after each refusal, for whoever renews
+                tokens elsewhere. Exactly one of these four ways must be given.
             resume_from: number of the last event seen by an earlier client of the same player.
             connect_timeout: seconds to keep trying for the first connection.
             in_flight_max: commands awaiting an answer at a time; more wait for their turn.
@@ -137,6 +143,8 @@ class CasinoClient(PlayerCommands):
             url,
             token=token,
             guest=guest,
+            username=username,
+            password=password,
             token_provider=token_provider,
             resume_from=resume_from,
             connect_timeout=connect_timeout,
@@ -180,8 +188,17 @@ class CasinoClient(PlayerCommands):
 
     @property
     def token(self) -> str | None:
-        """The access token in use. A guest who keeps it can come back, here or on another device."""
-        return self._token
+        """The access token in use, which may have expired: a connection outlives its token."""
+        return self._tokens.token
+
+    async def access_token(self) -> str:
+        """An access token that is good now, for requests to the REST interface.
+
+        Raises:
+            AuthenticationFailed: there is none to be had.
+            ConnectionLost: not now.
+        """
+        return await self._tokens.current()
 
     @property
     def last_seq(self) -> int | None:
@@ -329,28 +346,18 @@ class CasinoClient(PlayerCommands):
             self._stop(failure)
 
     async def _one_connection(self) -> None:
-        token, is_fresh = await self._current_token()
+        try:
+            token = await self._tokens.current()
+        except ConnectionLost as error:
+            raise Interrupted(str(error)) from error
+        if self._tokens.user_id is not None:
+            self.state.user_id = self._tokens.user_id
         try:
             await self._converse(token)
         except AuthenticationFailed:
-            if self._token_provider is None or is_fresh:
+            if not self._tokens.refused():
                 raise
-            self._token = None
             raise Interrupted("the token was refused; asking for another") from None
-
-    async def _current_token(self) -> tuple[str, bool]:
-        if self._token is not None:
-            return self._token, False
-        if self._token_provider is not None:
-            self._token = await self._token_provider()
-            return self._token, True
-        try:
-            account = await sign_in_guest(self._addresses.http)
-        except ConnectionLost as error:
-            raise Interrupted(str(error)) from error
-        self.state.user_id = account.user_id
-        self._token = account.access_token
-        return self._token, False
 
     async def _converse(self, token: str) -> None:
         socket = await open_connection(self._addresses.sync, self._message_bytes_max, self._connect_timeout_s)
@@ -388,6 +395,7 @@ class CasinoClient(PlayerCommands):
             case Broadcast():
                 self._topics.tell(happening)
             case Authenticated():
+                self._tokens.accepted()
                 self._topics.connected()
                 await self._resend(socket)
             case AuthenticationRefused(code=code, message=message, retryable=retryable):

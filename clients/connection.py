@@ -17,7 +17,7 @@ from websockets.exceptions import (
 from websockets.typing import Subprotocol
 
 from clients.errors import AuthenticationFailed, ClientError, ConnectionLost, ProtocolViolation
-from clients.protocol import CLOSE_NOT_AUTHENTICATED, FINAL_CLOSE_CODES, SUBPROTOCOL
+from clients.protocol import CLOSE_BANNED, CLOSE_NOT_AUTHENTICATED, FINAL_CLOSE_CODES, SUBPROTOCOL
 
 _RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -68,4 +68,6 @@ def end_of(error: ConnectionClosed) -> Interrupted | ClientError:
         return Interrupted(str(error))
     if close.code == CLOSE_NOT_AUTHENTICATED:
         return AuthenticationFailed(close.reason or "not_authenticated", "the server closed the connection")
+    if close.code == CLOSE_BANNED:
+        return AuthenticationFailed("banned", "the server closed the connection")
     return ConnectionLost(f"closed for good with {close.code}: {close.reason}")

@@ -3,7 +3,7 @@
 ClientError
 ├── CommandFailed           the server answered with an error
 ├── CommandTimeout          no answer within the deadline; says whether the outcome is unknown
-├── AuthenticationFailed    the token was refused; the client has stopped
+├── AuthenticationFailed    the token, or the sign-in, was refused; the client has stopped
 ├── ProtocolViolation       the server does not speak this protocol; the client has stopped
 ├── ConnectionLost          no connection could be made, or it was given up
 ├── UnfairRound             a round of Crash is not what its chain of hashes had fixed beforehand

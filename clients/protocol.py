@@ -18,13 +18,17 @@ from clients.errors import ProtocolViolation
 SUBPROTOCOL = "casino.v1.msgpack"
 SYNC_PATH = "/api/realtime/sync"
 GUEST_PATH = "/api/auth/guest"
+LOGIN_PATH = "/api/auth/login"
+REFRESH_PATH = "/api/auth/refresh"
 
 CLOSE_NOT_AUTHENTICATED = 4401
 """The token is not, or no longer, valid: the same one will be refused again."""
+CLOSE_BANNED = 4403
+"""The account is banned."""
 CLOSE_REPLACED = 4409
 """The player opened too many connections, and this was the oldest: coming back would only push
 out another."""
-FINAL_CLOSE_CODES = frozenset({CLOSE_NOT_AUTHENTICATED, CLOSE_REPLACED})
+FINAL_CLOSE_CODES = frozenset({CLOSE_NOT_AUTHENTICATED, CLOSE_BANNED, CLOSE_REPLACED})
 """After every other code (restart, overload, slow consumer, …) the client reconnects and resumes."""
 
 

@@ -1,15 +1,19 @@
-"""Addresses and tokens: from the URL a person types to the ones the client uses, and guest sign-in."""
+"""Addresses and sign-in: from the URL a person types to the ones the client uses, and the HTTP requests
+that give tokens.
+
+Owns one request at a time, and what its answer means. When to ask is ``token_keeper``'s business.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from clients.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation
-from clients.protocol import GUEST_PATH, SYNC_PATH
+from clients.protocol import GUEST_PATH, LOGIN_PATH, REFRESH_PATH, SYNC_PATH
 
 _HTTP_OF = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 _WS_OF = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -22,13 +26,21 @@ class Addresses(NamedTuple):
     """The WebSocket."""
 
 
-class GuestAccount(msgspec.Struct):
-    """The answer to a guest sign-in. ``expires_in`` is in seconds."""
+class Account(msgspec.Struct):
+    """The answer to a sign-in: whose it is, and the tokens. ``expires_in`` is in seconds."""
 
     access_token: str
     token_type: str
     expires_in: int
     user_id: str
+    refresh_token: str | None = None
+    """Good for one use, and for as long as the server says; None where there are none."""
+    role: str = "STANDARD"
+
+
+class _Problem(msgspec.Struct):
+    code: str = ""
+    detail: str = ""
 
 
 def addresses_of(url: str) -> Addresses:
@@ -47,7 +59,7 @@ def addresses_of(url: str) -> Addresses:
     )
 
 
-async def sign_in_guest(http_url: str, client: httpx.AsyncClient | None = None) -> GuestAccount:
+async def sign_in_guest(http_url: str, client: httpx.AsyncClient | None = None) -> Account:
     """Make a new guest account.
 
     Raises:
@@ -55,18 +67,55 @@ async def sign_in_guest(http_url: str, client: httpx.AsyncClient | None = None) 
         ConnectionLost: the server cannot be reached or cannot answer now; worth another try.
         ProtocolViolation: the answer is not what the protocol says.
     """
+    return await _ask(f"{http_url}{GUEST_PATH}", None, client)
+
+
+async def log_in(
+    http_url: str, username: str, password: str, client: httpx.AsyncClient | None = None
+) -> Account:
+    """Sign in with name and password.
+
+    Raises:
+        AuthenticationFailed: they are wrong, there were too many attempts, or the account is banned.
+        ConnectionLost, ProtocolViolation: as :func:`sign_in_guest`.
+    """
+    return await _ask(f"{http_url}{LOGIN_PATH}", {"username": username, "password": password}, client)
+
+
+async def refresh(http_url: str, refresh_token: str, client: httpx.AsyncClient | None = None) -> Account:
+    """Exchange a refresh token for the next pair of tokens. After ``ConnectionLost`` ask again soon with
+    the same one: for some seconds the server gives the same answer.
+
+    Raises:
+        AuthenticationFailed: it is not good, or not good any more: sign in again.
+        ConnectionLost, ProtocolViolation: as :func:`sign_in_guest`.
+    """
+    return await _ask(f"{http_url}{REFRESH_PATH}", {"refresh_token": refresh_token}, client)
+
+
+async def _ask(url: str, body: dict[str, Any] | None, client: httpx.AsyncClient | None) -> Account:
     if client is None:
         async with httpx.AsyncClient(timeout=10.0) as own:
-            return await sign_in_guest(http_url, own)
+            return await _ask(url, body, own)
     try:
-        response = await client.post(f"{http_url}{GUEST_PATH}")
+        response = await client.post(url, json=body)
     except httpx.TransportError as error:
-        raise ConnectionLost(f"guest sign-in: {error!r}") from error
-    if response.status_code == 429 or response.status_code >= 500:
-        raise ConnectionLost(f"guest sign-in: HTTP {response.status_code}")
-    if response.status_code >= 400:
-        raise AuthenticationFailed("guest_refused", f"HTTP {response.status_code}: {response.text[:200]}")
+        raise ConnectionLost(f"sign-in: {error!r}") from error
+    status = response.status_code
+    problem = _problem_of(response)
+    # A lock ends by waiting only; asking again would make it look like guessing.
+    if status >= 500 or (status == 429 and problem.code != "login_locked"):
+        raise ConnectionLost(f"sign-in: HTTP {status}")
+    if status >= 400:
+        raise AuthenticationFailed(problem.code or "sign_in_refused", problem.detail or f"HTTP {status}")
     try:
-        return msgspec.json.decode(response.content, type=GuestAccount)
+        return msgspec.json.decode(response.content, type=Account)
     except msgspec.DecodeError as error:
-        raise ProtocolViolation(f"guest sign-in: {error}") from None
+        raise ProtocolViolation(f"sign-in: {error}") from None
+
+
+def _problem_of(response: httpx.Response) -> _Problem:
+    try:
+        return msgspec.json.decode(response.content, type=_Problem)
+    except msgspec.DecodeError:
+        return _Problem()

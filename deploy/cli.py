@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from benchmarks.command import bots
+from deploy.commands.accounts import admin, invite
 from deploy.commands.crash_chain import crash_chain
 from deploy.commands.doctor import doctor
 from deploy.commands.inspection import audit, replay
+from deploy.commands.keys import keys
 from deploy.commands.lifecycle import down, scale, status, up
-from deploy.commands.schema import asyncapi, migrate
+from deploy.commands.schema import asyncapi, migrate, openapi
 from deploy.commands.verification import verify
 
 app = typer.Typer(
@@ -20,7 +22,10 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-for command in (up, down, status, scale, doctor, bots, audit, replay, migrate, asyncapi):
+for command in (up, down, status, scale, doctor, bots, audit, replay, migrate, asyncapi, openapi):
     app.command()(command)
 app.add_typer(verify, name="verify")
 app.add_typer(crash_chain, name="crash-chain")
+app.add_typer(admin, name="admin")
+app.add_typer(invite, name="invite")
+app.add_typer(keys, name="keys")

@@ -15,7 +15,10 @@ class Configuration:
     dsn: str
     redis_url: str
     secrets: Mapping[str, str]
-    """``cluster`` and ``signing``, as hex."""
+    """``cluster``, ``refresh-key`` and ``invite-key``, as hex."""
+    signing_keys: Mapping[str, str]
+    """Hex by kid, the first signs; empty: those of ``signing_keys_file``."""
+    signing_keys_file: str
     gateway_host: str
     gateway_port: int
     sockets: str
@@ -27,6 +30,8 @@ class Configuration:
     passivate_after_s: float
     guests_enabled: bool
     guest_sign_ups_per_minute: int
+    requests_per_minute_of_user: int
+    requests_per_minute_of_address: int
     access_token_lifetime_s: int
     messages_per_s: float
     allowed_origins: tuple[str, ...]

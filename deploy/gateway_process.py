@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from actors.crash.broadcast import CRASH_STATE
 from actors.crash.messages import KIND as CRASH
 from actors.crash.messages import table_actor
+from deploy.back_office import back_office
 from deploy.configuration import Configuration
+from deploy.front_door import SigningKeys, front_door
+from deploy.key_ring import KeyFile
 from deploy.rate_limits import SharedRateLimiter
 from gateway.counters import Counters
 from gateway.dependencies import GatewayDependencies
@@ -18,10 +22,10 @@ from gateway.rate_limit import LocalRateLimiter
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
 from gateway.topics import Topics
-from persistence.postgres.accounts import PostgresAccounts
+from persistence.postgres.account_stores import AccountStores
 from persistence.redis import WindowCounter
 from runtime.behavior import Behavior
-from runtime.clock import SystemClock
+from runtime.clock import Clock, SystemClock
 from runtime.cluster.wiring import MakeRouter
 
 
@@ -39,6 +43,10 @@ class CasinoGateway:
         tables = {str(actor): actor for actor in map(table_actor, configuration.crash_tables)}
         topics = Topics(tables, {CRASH: CRASH_STATE}, limits, counters)
         router = make_router(Listeners(fanout, topics))
+        self._stores = AccountStores(configuration.dsn)
+        self._keys = SigningKeys(
+            configuration.signing_keys, KeyFile(Path(configuration.signing_keys_file)), clock
+        )
 
         async def has_map() -> str | None:
             return None if router.has_map else "no session host is known yet"
@@ -50,25 +58,21 @@ class CasinoGateway:
                 topics=topics,
                 catalogue=session.commands,
                 pushes=session.pushes,
-                tokens=AccessTokens(
-                    {"1": bytes.fromhex(configuration.secrets["signing"])},
-                    "1",
-                    clock,
-                    lifetime_s=configuration.access_token_lifetime_s,
+                tokens=AccessTokens(self._keys.ring, clock, configuration.access_token_lifetime_s),
+                accounts=self._stores.accounts,
+                rate_limiter=_per_minute(
+                    configuration, clock, "guest_rate", configuration.guest_sign_ups_per_minute
                 ),
-                accounts=PostgresAccounts(configuration.dsn),
-                rate_limiter=SharedRateLimiter(
-                    WindowCounter(
-                        configuration.redis_url,
-                        "guest_rate",
-                        uses_max=configuration.guest_sign_ups_per_minute,
-                        window_s=60,
-                    ),
-                    LocalRateLimiter(
-                        clock,
-                        burst=configuration.guest_sign_ups_per_minute,
-                        per_s=configuration.guest_sign_ups_per_minute / 60,
-                    ),
+                front_door=front_door(
+                    self._stores, configuration.redis_url, configuration.secrets["refresh-key"]
+                ),
+                revocation_feed=self._stores.revocations,
+                back_office=back_office(self._stores, configuration.secrets["invite-key"]),
+                user_rate=_per_minute(
+                    configuration, clock, "user_rate", configuration.requests_per_minute_of_user
+                ),
+                address_rate=_per_minute(
+                    configuration, clock, "address_rate", configuration.requests_per_minute_of_address
                 ),
                 limits=limits,
                 clock=clock,
@@ -80,10 +84,13 @@ class CasinoGateway:
         )
 
     async def start(self) -> None:
+        self._keys.start()
         await self._server.start(self._configuration.gateway_host, self._configuration.gateway_port)
 
     async def stop(self) -> None:
         await self._server.stop()
+        await self._keys.stop()
+        await self._stores.close()
 
     def status(self) -> dict[str, int]:
         counters = self._server.counters
@@ -92,3 +99,10 @@ class CasinoGateway:
             "messages": counters.messages_received,
             "events": counters.events_sent,
         }
+
+
+def _per_minute(configuration: Configuration, clock: Clock, area: str, uses_max: int) -> SharedRateLimiter:
+    return SharedRateLimiter(
+        WindowCounter(configuration.redis_url, area, uses_max=uses_max, window_s=60),
+        LocalRateLimiter(clock, burst=uses_max, per_s=uses_max / 60),
+    )

@@ -16,6 +16,7 @@ from actors.crash.round import TableRules
 from deploy.configuration import Configuration
 from deploy.crash_chains import prepare_tables
 from deploy.instance import Instance, RunState
+from deploy.key_ring import FILE_NAME, KeyFile, KeyFileError, given_keys
 from deploy.leftovers import clear_leftovers
 from deploy.settings import CrashTable, Settings
 from deploy.wiring import CasinoWiring
@@ -26,6 +27,7 @@ from persistence.postgres.crash_chains import ChainError
 from persistence.postgres.durability import check_durability
 from persistence.postgres.membership import PostgresMembership
 from persistence.postgres.migrate import migrate
+from runtime.clock import SystemClock
 from runtime.journal import Desired, Membership
 
 READY_DEADLINE_S = 90.0
@@ -204,14 +206,22 @@ class Launcher:
 
     def _wiring(self, dsn: str, redis_url: str) -> CasinoWiring:
         settings, instance = self._settings, self._instance
-        cluster, signing = settings.cluster_secret, settings.signing_key
+        cluster, refresh = settings.cluster_secret, settings.refresh_key
+        keys = KeyFile(instance.data / "secrets" / FILE_NAME)
+        try:
+            keys.prepare(SystemClock().now_ms())
+        except KeyFileError as error:
+            raise LaunchError(f"{error}: restore it, or remove it to sign everybody out") from error
         configuration = Configuration(
             dsn=dsn,
             redis_url=redis_url,
             secrets={
                 "cluster": cluster.get_secret_value() if cluster else instance.secret("cluster"),
-                "signing": signing.get_secret_value() if signing else instance.secret("signing"),
+                "refresh-key": refresh.get_secret_value() if refresh else instance.secret("refresh-key"),
+                "invite-key": instance.secret("invite-key"),
             },
+            signing_keys=given_keys(settings),
+            signing_keys_file=str(keys.path),
             gateway_host=settings.host,
             gateway_port=settings.port,
             sockets=str(instance.runtime),
@@ -222,6 +232,8 @@ class Launcher:
             passivate_after_s=settings.passivate_after_s,
             guests_enabled=settings.guests_enabled,
             guest_sign_ups_per_minute=settings.guest_sign_ups_per_minute,
+            requests_per_minute_of_user=settings.requests_per_minute_of_user,
+            requests_per_minute_of_address=settings.requests_per_minute_of_address,
             access_token_lifetime_s=settings.access_token_lifetime_s,
             messages_per_s=settings.messages_per_s,
             allowed_origins=tuple(settings.allowed_origins),

@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     guests_enabled: bool = True
     guest_sign_ups_per_minute: int = Field(default=6000, ge=1)
     """From one address."""
+    requests_per_minute_of_user: int = Field(default=12_000, ge=1)
+    """HTTP requests with one user's token."""
+    requests_per_minute_of_address: int = Field(default=12_000, ge=1)
+    """HTTP requests from one address that need no account."""
     access_token_lifetime_s: int = Field(default=900, ge=60, le=24 * 3600)
     """Guests' too. A client gets the next one with its refresh token."""
     allowed_origins: list[str] = []

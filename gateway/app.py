@@ -5,23 +5,62 @@ Owns no endpoint itself. WebSocket traffic never comes through here (see ``gatew
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from collections.abc import Sequence
+from typing import Any
 
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from gateway.accounts import auth_routes
+from gateway.admin import admin_routes
 from gateway.body_limit import BodyLimit
 from gateway.crash import crash_routes
 from gateway.dependencies import GatewayDependencies
-from gateway.guests import guest_routes
+from gateway.headers import with_headers
 from gateway.health import health_routes
 from gateway.hub import Hub
+from gateway.openapi import openapi_document
+from gateway.play import play_routes, play_shapes
+from gateway.players import player_routes
 from gateway.problems import install_problem_handlers
+
+
+class _App(FastAPI):
+    """FastAPI with headers on every answer, and the whole OpenAPI document."""
+
+    def __init__(self, dependencies: GatewayDependencies, **options: Any) -> None:
+        super().__init__(**options)
+        self._allowed_origins: Sequence[str] = dependencies.allowed_origins
+        self._shapes = play_shapes(dependencies)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        # Around everything: what answers a defect stands outside of all middleware.
+        return with_headers(super().build_middleware_stack(), self._allowed_origins)
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi_document(self, self._shapes)
+        return self.openapi_schema
 
 
 def create_app(dependencies: GatewayDependencies, hub: Hub | None = None) -> FastAPI:
     """The app of one gateway. Without a hub (to print its OpenAPI document) it never drains."""
-    app = FastAPI(title="casino-club", version="1", summary="REST API of the casino", redoc_url=None)
+    app = _App(
+        dependencies,
+        title="casino-club",
+        version="1",
+        summary="REST API of the casino",
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     install_problem_handlers(app)
     app.add_middleware(BodyLimit, body_bytes_max=dependencies.limits.request_body_bytes_max)
-    app.include_router(guest_routes(dependencies))
+    app.include_router(auth_routes(dependencies))
+    app.include_router(play_routes(dependencies))
     app.include_router(crash_routes(dependencies))
+    office = dependencies.back_office
+    if office is not None:
+        app.include_router(player_routes(dependencies, office))
+        app.include_router(admin_routes(dependencies, office))
     app.include_router(health_routes(hub or Hub(dependencies), dict(dependencies.readiness)))
     return app

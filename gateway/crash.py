@@ -1,22 +1,22 @@
-"""REST of Crash: what happened at a table, how it is proved fair, and a player's own bets.
+"""REST of Crash for anybody: what happened at a table, and how it is proved fair.
 
 Owns the routes and the shapes of their answers. The tables are the topics ``crash/<table>``;
-what they answer comes from the actors unchanged.
+what they answer comes from the actors unchanged. To play is in ``gateway.play``.
 """
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from gateway.authentication import user_of
 from gateway.dependencies import GatewayDependencies
-from gateway.fanout import session_of
-from gateway.problems import Problem, ProblemDocument
-from gateway.questions import SharedAnswers, ask
+from gateway.openapi import ASKED, CHECKED, VISITED, problems
+from gateway.problems import Problem
+from gateway.questions import SharedAnswers
+from gateway.request_limits import visitor_of
 from runtime.identity import ActorId
 
 _ROUNDS_MAX = 100
@@ -62,29 +62,14 @@ class CrashFairness(BaseModel):
     """SHA-256 of the hash that decides ``round``."""
 
 
-class CrashBet(BaseModel):
-    table: str
-    round: int | None
-    """Null while the table has not taken it yet."""
-    stake: int
-    auto_cash_out: _Multiplier | None
-    status: Literal["pending", "placed", "cashing_out", "cashed_out", "crashed"]
-    multiplier: _Multiplier | None
-    payout: int
-    at_ms: int = Field(description=_MILLISECONDS)
-
-
-class CrashBets(BaseModel):
-    open: list[CrashBet]
-    settled: list[CrashBet]
-    """Newest first; the last few only."""
-
-
 def crash_routes(dependencies: GatewayDependencies) -> APIRouter:
-    unavailable: dict[int | str, dict[str, Any]] = {503: {"model": ProblemDocument}}
-    router = APIRouter(prefix="/api/games/crash", tags=["crash"], responses=unavailable)
+    router = APIRouter(
+        prefix="/api/games/crash",
+        tags=["crash"],
+        dependencies=[Depends(visitor_of(dependencies))],
+        responses=problems(VISITED, ASKED, CHECKED, {404: ["unknown_table"]}),
+    )
     answers = SharedAnswers(dependencies.router, dependencies.clock, dependencies.limits.answer_kept_s)
-    authenticated = user_of(dependencies.tokens)
 
     def actor_of(table: str) -> ActorId:
         # Whoever asks an unknown actor starts it.
@@ -93,7 +78,7 @@ def crash_routes(dependencies: GatewayDependencies) -> APIRouter:
             raise Problem(HTTPStatus.NOT_FOUND, "unknown_table", "There is no such table.")
         return actor
 
-    @router.get("/history", summary="Past rounds of a table", responses={404: {"model": ProblemDocument}})
+    @router.get("/history", summary="Past rounds of a table")
     async def history(
         table: _Table = "main", limit: Annotated[int, Query(ge=1, le=_ROUNDS_MAX)] = 50
     ) -> CrashHistory:
@@ -101,12 +86,8 @@ def crash_routes(dependencies: GatewayDependencies) -> APIRouter:
         answer = await answers.ask(actor_of(table), "get_crash_history", {"limit": _ROUNDS_MAX})
         return CrashHistory(table=answer["table"], rounds=answer["rounds"][:limit])
 
-    @router.get("/fairness", summary="What proves a table fair", responses={404: {"model": ProblemDocument}})
+    @router.get("/fairness", summary="What proves a table fair")
     async def fairness(table: _Table = "main") -> CrashFairness:
         return CrashFairness(**await answers.ask(actor_of(table), "get_crash_fairness", {}))
-
-    @router.get("/bets", summary="Your own bets", responses={401: {"model": ProblemDocument}})
-    async def bets(user_id: str = Depends(authenticated)) -> CrashBets:
-        return CrashBets(**await ask(dependencies.router, session_of(user_id), "get_crash_bets", {}))
 
     return router

@@ -57,6 +57,7 @@ _PROFILE = {
     "stats": {},
     "recent_actions": [],
     "crash_bets": [],
+    "role": "STANDARD",
 }
 _SPUN = {
     "machine": "classic",

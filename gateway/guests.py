@@ -1,4 +1,4 @@
-"""``POST /api/auth/guest``: an account without a name, and the token to play with it."""
+"""``POST /api/auth/guest``: an account without a name, and the tokens to play with it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,14 @@ import ipaddress
 import math
 import secrets
 from http import HTTPStatus
-from typing import Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
 
 from gateway.dependencies import GatewayDependencies
 from gateway.problems import Problem, ProblemDocument
+from gateway.token_pairs import TokenPair, TokenPairs
 
 _IPV6_SITE_BITS = 64
-
-
-class GuestAccount(BaseModel):
-    access_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105 — the scheme, no secret
-    expires_in: int
-    """Seconds."""
-    user_id: str
 
 
 def new_user_id() -> str:
@@ -44,7 +35,7 @@ def address_key(host: str | None) -> str:
     return str(address)
 
 
-def guest_routes(dependencies: GatewayDependencies) -> APIRouter:
+def guest_routes(dependencies: GatewayDependencies, pairs: TokenPairs) -> APIRouter:
     router = APIRouter(prefix="/api/auth", tags=["accounts"])
 
     @router.post(
@@ -57,7 +48,9 @@ def guest_routes(dependencies: GatewayDependencies) -> APIRouter:
             503: {"model": ProblemDocument},
         },
     )
-    async def create_guest(request: Request) -> GuestAccount:
+    async def create_guest(request: Request) -> TokenPair:
+        """A guest can sign up later, and keeps everything then. Until that the refresh token is the only
+        way back to the account once the access token has expired."""
         if not dependencies.guests_enabled:
             raise Problem(HTTPStatus.FORBIDDEN, "guests_disabled", "This casino takes no guests.")
         key = address_key(request.client.host if request.client else None)
@@ -68,7 +61,6 @@ def guest_routes(dependencies: GatewayDependencies) -> APIRouter:
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", detail, headers)
         user_id = new_user_id()
         await dependencies.accounts.create_guest(user_id)
-        issued = dependencies.tokens.issue(user_id)
-        return GuestAccount(access_token=issued.token, expires_in=issued.expires_in, user_id=user_id)
+        return await pairs.begin(user_id)
 
     return router

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.catalogue import player_commands
 from gateway.counters import Counters
 from gateway.dependencies import GatewayDependencies
 from gateway.protocol import Terms
+from gateway.revocations import Verdict
 from gateway.schema import CLOSE_RESTART
 
 _log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ class Socket(Protocol):
     def in_flight(self) -> int: ...
     def flush(self) -> None: ...
     def sweep(self, now: float) -> None: ...
+    def signed_out(self, verdicts: Mapping[str, Verdict]) -> None: ...
     def restart(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
 
@@ -89,6 +92,15 @@ class Hub:
                 socket.sweep(now)
             except Exception:
                 _log.exception("a socket could not be swept")
+                socket.abort()
+
+    def sign_out(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Close the sockets whose tokens were voided; by user id."""
+        for socket in tuple(self.sockets):
+            try:
+                socket.signed_out(verdicts)
+            except Exception:
+                _log.exception("a socket could not be closed")
                 socket.abort()
 
     async def drain(self) -> None:

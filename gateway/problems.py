@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from runtime.errors import CommandError
 
@@ -23,6 +24,29 @@ _CODES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
     HTTPStatus.UNPROCESSABLE_ENTITY: "invalid_data",
 }
+
+
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+_STATUSES = {
+    "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
+    "invalid_data": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "unknown_table": HTTPStatus.NOT_FOUND,
+    "unknown_machine": HTTPStatus.NOT_FOUND,
+    "account_unknown": HTTPStatus.NOT_FOUND,
+}
+
+
+def status_of(code: str, retryable: bool = False) -> HTTPStatus:
+    """The status of an error that an actor or a store gave. A rule that says no is a conflict: 409."""
+    return HTTPStatus.SERVICE_UNAVAILABLE if retryable else _STATUSES.get(code, HTTPStatus.CONFLICT)
+
+
+def title_of(status: int) -> str:
+    """The status in words, the same under every version of Python (RFC 9110 has renamed two)."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
 
 
 class ProblemDocument(BaseModel):
@@ -57,7 +81,7 @@ def problem_response(
 ) -> ProblemResponse:
     document = ProblemDocument(
         type=f"urn:casino-club:problem:{code}",
-        title=HTTPStatus(status).phrase,
+        title=title_of(status),
         status=status,
         detail=detail,
         code=code,
@@ -74,18 +98,18 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(CommandError)
     async def on_command_error(_: Request, error: CommandError) -> ProblemResponse:
-        if error.retryable:
-            headers = {"Retry-After": "1"}
-            return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, error.code, error.message, headers)
-        if error.code == "internal":
-            return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, error.code, error.message)
-        return problem_response(HTTPStatus.CONFLICT, error.code, error.message)
+        headers = {"Retry-After": "1"} if error.retryable else None
+        status = status_of(error.code, error.retryable)
+        return problem_response(status, error.code, error.message, headers)
 
     @app.exception_handler(HTTPException)
-    async def on_http_exception(_: Request, error: HTTPException) -> ProblemResponse:
+    async def on_http_exception(request: Request, error: HTTPException) -> ProblemResponse:
         status = HTTPStatus(error.status_code)
         code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
-        return problem_response(status, code, str(error.detail), error.headers)
+        headers = error.headers
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {**(headers or {}), "Allow": ", ".join(_methods_of(request))}
+        return problem_response(status, code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(_: Request, error: RequestValidationError) -> ProblemResponse:
@@ -98,3 +122,15 @@ def install_problem_handlers(app: FastAPI) -> None:
     async def on_defect(_: Request, __: Exception) -> ProblemResponse:
         # Not logged here: the framework raises it again, and uvicorn logs it.
         return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "A defect of the server.")
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What can be done at the request's path. The framework knows only the first of its routes."""
+    scope = dict(request.scope)
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches(scope | {"method": method})[0] is Match.FULL for route in request.app.router.routes
+        )
+    ]

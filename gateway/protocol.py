@@ -15,8 +15,10 @@ from gateway.catalogue import UNREADABLE, Command, InvalidData
 from gateway.codec import Codec, raw_map
 from gateway.counters import Counters
 from gateway.limits import Limits
+from gateway.revocations import BAN, Verdict
 from gateway.schema import (
     AUTHENTICATE,
+    CLOSE_BANNED,
     CLOSE_INTERNAL,
     CLOSE_NOT_AUTHENTICATED,
     CLOSE_POLICY,
@@ -36,7 +38,7 @@ from gateway.schema import (
     SyncConnectedData,
     TopicResult,
 )
-from gateway.tokens import TokenError
+from gateway.tokens import Bearer, TokenError, UserBanned
 from runtime.clock import Clock
 from runtime.stream import Failure, Result
 
@@ -101,8 +103,8 @@ class Terms:
 
     limits: Limits
     commands: Mapping[str, Command]
-    verify_token: Callable[[str], str]
-    """From an access token to its user id; raises ``TokenError``."""
+    verify_token: Callable[[str], Bearer]
+    """Whom an access token names; raises ``TokenError``."""
     clock: Clock
     counters: Counters
     topics: Container[str] = frozenset()
@@ -124,6 +126,7 @@ class Connection:
         "_limits",
         "_refilled_at",
         "_terms",
+        "_token_issued_s",
         "_tokens",
         "_topics",
         "codec",
@@ -142,6 +145,7 @@ class Connection:
         self.connection_id = connection_id
         self.state = State.AWAITING_AUTHENTICATION
         self.user_id = ""
+        self._token_issued_s = 0
         self.in_flight = 0
         """Commands submitted and not answered."""
         self._authenticate_by = now + terms.limits.authentication_deadline_s
@@ -231,12 +235,14 @@ class Connection:
             self._invalid(message.id, "invalid_data", str(error))
             return
         try:
-            user_id = self._terms.verify_token(data.token)
+            bearer = self._terms.verify_token(data.token)
         except TokenError as refusal:
             self._error(message.id, refusal.code)
-            self.close(CLOSE_NOT_AUTHENTICATED, refusal.code)
+            is_banned = isinstance(refusal, UserBanned)
+            self.close(CLOSE_BANNED if is_banned else CLOSE_NOT_AUTHENTICATED, refusal.code)
             return
-        self.user_id = user_id
+        self.user_id = user_id = bearer.user_id
+        self._token_issued_s = bearer.issued_s
         self._happens(Happening.AUTHENTICATED)
         self._actions.send(self.codec.result(message.id, raw_map(AuthenticateResult(user_id))))
         self._actions.subscribe(user_id, data.resume_from)
@@ -329,6 +335,16 @@ class Connection:
             self.close(CLOSE_TRY_LATER, failure.code)
         else:
             self.close(CLOSE_INTERNAL, failure.code)
+
+    def signed_out(self, verdicts: Mapping[str, Verdict]) -> None:
+        """Tokens were voided, by user id; whoever came in with one of them has to go."""
+        verdict = verdicts.get(self.user_id)
+        if verdict is None or self._token_issued_s >= verdict.not_before_s:
+            return
+        if verdict.because == BAN:
+            self.close(CLOSE_BANNED, "banned")
+        else:
+            self.close(CLOSE_NOT_AUTHENTICATED, "token_revoked")
 
     # Time, and the end
 

@@ -9,12 +9,11 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from gateway.problems import Problem
+from gateway.problems import Problem, status_of
 from runtime.clock import Clock
 from runtime.identity import ActorId
 from runtime.routing import ActorRouter
@@ -23,30 +22,44 @@ from runtime.stream import Failure, Result
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
-_STATUSES = {
-    "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
-    "invalid_data": HTTPStatus.UNPROCESSABLE_ENTITY,
-}
-"""What is not here is a rule that says no: 409."""
+
+async def ask(
+    router: ActorRouter,
+    actor: ActorId,
+    name: str,
+    data: Mapping[str, Any] | bytes,
+    command_id: str | None = None,
+) -> dict[str, Any]:
+    """The result of a command, as a map. See ``result_of``."""
+    result: dict[str, Any] = _decode(await result_of(router, actor, name, data, command_id))
+    return result
 
 
-async def ask(router: ActorRouter, actor: ActorId, name: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of a command, as a map.
+async def result_of(
+    router: ActorRouter,
+    actor: ActorId,
+    name: str,
+    data: Mapping[str, Any] | bytes,
+    command_id: str | None = None,
+) -> msgspec.Raw:
+    """The result of a command, in MessagePack.
+
+    ``data`` as a map, or encoded already. ``command_id`` makes it the same command however often it
+    is given; None: one of its own.
 
     Raises:
-        Problem: 503 when asking again may help, 422 or 409 when the actor refuses, 500 for a defect.
+        Problem: 503 when asking again may help, 422, 404 or 409 when the actor refuses, 500 for a defect.
     """
     answered: asyncio.Future[Result | Failure] = asyncio.get_running_loop().create_future()
-    router.submit(actor, f"http-{secrets.token_hex(16)}", name, _encode(data), partial(_settle, answered))
+    if command_id is None:
+        command_id = f"http-{secrets.token_hex(16)}"
+    encoded = data if isinstance(data, bytes) else _encode(data)
+    router.submit(actor, command_id, name, encoded, partial(_settle, answered))
     outcome = await answered
     if isinstance(outcome, Result):
-        result: dict[str, Any] = _decode(outcome.data)
-        return result
-    if outcome.retryable:
-        retry = {"Retry-After": "1"}
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, outcome.code, outcome.message, retry)
-    status = _STATUSES.get(outcome.code, HTTPStatus.CONFLICT)
-    raise Problem(status, outcome.code, outcome.message)
+        return outcome.data
+    headers = {"Retry-After": "1"} if outcome.retryable else None
+    raise Problem(status_of(outcome.code, outcome.retryable), outcome.code, outcome.message, headers)
 
 
 def _settle(answered: asyncio.Future[Result | Failure], outcome: Result | Failure) -> None:

@@ -29,7 +29,8 @@ the client knows of the topic.
 everything the client knows, and its seq is the new position. ``timestamp`` and ``server_time``
 are milliseconds since the Unix epoch. In ``casino.v1.json`` the same maps are JSON text.
 
-The token is checked at authentication only; a connection may outlive it.
+A connection may outlive its token's time. When tokens are voided before that (a new password, a ban,
+another role), the connections that were made with them are closed.
 """
 
 from __future__ import annotations
@@ -152,6 +153,10 @@ ERRORS: dict[str, ErrorMeaning] = {
     "already_authenticated": ErrorMeaning(False, "This connection has a user already."),
     "token_invalid": ErrorMeaning(False, "The access token is not one of ours."),
     "token_expired": ErrorMeaning(False, "The access token was good once; get a new one."),
+    "token_revoked": ErrorMeaning(
+        False, "The user was signed out since the access token was made; get a new one."
+    ),
+    "banned": ErrorMeaning(False, "The account is banned."),
     "unknown_topic": ErrorMeaning(False, "There is no such topic."),
     "too_many_topics": ErrorMeaning(False, "This connection has as many topics as it may; leave one first."),
     "too_many_in_flight": ErrorMeaning(True, "Too many commands of this connection await their reply."),
@@ -172,6 +177,7 @@ CLOSE_INTERNAL = 1011
 CLOSE_RESTART = 1012
 CLOSE_TRY_LATER = 1013
 CLOSE_NOT_AUTHENTICATED = 4401
+CLOSE_BANNED = 4403
 CLOSE_TIMEOUT = 4408
 CLOSE_REPLACED = 4409
 CLOSE_SLOW_CONSUMER = 4413
@@ -186,7 +192,8 @@ CLOSES: dict[int, str] = {
     CLOSE_INTERNAL: "A defect of the server. Reconnect with a growing delay, and resume.",
     CLOSE_RESTART: "This gateway is going away. Reconnect at once, and resume.",
     CLOSE_TRY_LATER: "The session could not be reached in time. Reconnect with a growing delay, and resume.",
-    CLOSE_NOT_AUTHENTICATED: "No valid token. Get one, then reconnect.",
+    CLOSE_NOT_AUTHENTICATED: "No valid token, or no longer. Get one, then reconnect, and resume.",
+    CLOSE_BANNED: "The account is banned. Do not reconnect.",
     CLOSE_TIMEOUT: "Not authenticated in time, or silent for too long. Reconnect, and resume.",
     CLOSE_REPLACED: "The user opened too many connections; this was the oldest. Do not reconnect.",
     CLOSE_SLOW_CONSUMER: "The client does not read fast enough. Reconnect, and resume.",

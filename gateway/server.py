@@ -20,6 +20,7 @@ from gateway.counters import Counters
 from gateway.dependencies import GatewayDependencies
 from gateway.http_protocol import GuardedHttpProtocol
 from gateway.hub import Hub
+from gateway.revocations import RevocationWatch
 from gateway.websocket import RealtimeSocket
 
 _BACKLOG = 4096
@@ -42,6 +43,9 @@ class GatewayServer:
         dependencies.topics.bind(dependencies.router)
         self._dependencies = dependencies
         self._hub = Hub(dependencies)
+        feed = dependencies.revocation_feed
+        revocations = dependencies.tokens.revocations
+        self._revocations = RevocationWatch(feed, revocations, self._hub.sign_out) if feed else None
         self._server: _QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None
@@ -61,6 +65,9 @@ class GatewayServer:
 
         Raises ``OSError`` when the address cannot be had.
         """
+        if self._revocations is not None:
+            # Before that nobody knows which tokens are void.
+            await self._revocations.start()
         limits = self._dependencies.limits
         self._socket = _listening_socket(host, port, limits.kernel_unsent_bytes_max)
         self._port = self._socket.getsockname()[1]
@@ -98,6 +105,8 @@ class GatewayServer:
 
     async def stop(self) -> None:
         """Drain, and end. Idempotent."""
+        if self._revocations is not None:
+            await self._revocations.stop()
         if self._server is None or self._serving is None:
             return
         await self.drain()

@@ -1,23 +1,27 @@
-"""Access tokens: short-lived JWTs (HS256) that name a user. Issued over HTTP, shown on the socket.
+"""Access tokens: short-lived JWTs (HS256) that name a user and their role.
 
-Owns their making and checking. Keys come from the wiring, by ``kid``, so that they can rotate:
-the active one signs, all of them verify. Which users exist is not its business.
+Owns their making and checking: signature, times, shape, and whether they were voided since. Keys
+come from the key ring. Which users exist, and who gets a token, is not its business.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import jwt
 import msgspec
 
+from gateway.key_ring import KeyRing
+from gateway.revocations import BAN, Revocations
+from gateway.roles import Role
 from runtime.clock import Clock
 
+LEEWAY_S = 5
+"""How far the clocks of two gateways may be apart."""
+
 _ALGORITHM = "HS256"
-_KEY_BYTES_MIN = 32
 _TOKEN_CHARS_MAX = 2048
-_REQUIRED = ("exp", "iat", "sub", "typ")
+_REQUIRED = ("exp", "iat", "sub", "typ", "role")
 
 
 class TokenError(Exception):
@@ -36,9 +40,23 @@ class TokenExpired(TokenError):
     code = "token_expired"
 
 
+class TokenRevoked(TokenError):
+    """Its time is not over, but the user was signed out: a new password, another role, a reused
+    refresh token."""
+
+    code = "token_revoked"
+
+
+class UserBanned(TokenError):
+    """It was good until its user was banned."""
+
+    code = "banned"
+
+
 class _Claims(msgspec.Struct):
     sub: str
     typ: Literal["access"]
+    role: Role
     exp: int
     iat: int
 
@@ -49,57 +67,80 @@ class IssuedToken(NamedTuple):
     """Seconds."""
 
 
-class AccessTokens:
-    """Issues and verifies. Times are wall-clock seconds of the injected clock."""
+class Bearer(NamedTuple):
+    """Whom a good token names."""
 
-    def __init__(
-        self,
-        keys: Mapping[str, bytes],
-        active_kid: str,
-        clock: Clock,
-        lifetime_s: int = 3600,
-        leeway_s: int = 5,
-    ) -> None:
-        """Raises ``ValueError`` for a missing active key or one of fewer than 32 bytes."""
-        if active_kid not in keys:
-            raise ValueError(f"no key with the active kid {active_kid!r}")
-        for kid, key in keys.items():
-            if len(key) < _KEY_BYTES_MIN:
-                raise ValueError(f"key {kid!r} has {len(key)} bytes; at least {_KEY_BYTES_MIN} are needed")
-        self._keys = dict(keys)
-        self._active_kid = active_kid
+    user_id: str
+    role: Role
+    issued_s: int
+    """Seconds since the Unix epoch."""
+
+
+class AccessTokens:
+    """Issues and verifies. Times are wall-clock times of the injected clock."""
+
+    def __init__(self, keys: KeyRing, clock: Clock, lifetime_s: int = 900, leeway_s: int = LEEWAY_S) -> None:
+        self._keys = keys
         self._clock = clock
         self._lifetime_s = lifetime_s
         self._leeway_s = leeway_s
+        self.revocations = Revocations(clock, kept_s=lifetime_s + 2 * leeway_s)
+        """What voids tokens. Somebody has to fill it."""
 
-    def issue(self, user_id: str) -> IssuedToken:
-        issued_at = self._clock.now_ms() // 1000
-        claims = {"sub": user_id, "typ": "access", "iat": issued_at, "exp": issued_at + self._lifetime_s}
-        key = self._keys[self._active_kid]
-        token = jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": self._active_kid})
-        return IssuedToken(token, self._lifetime_s)
+    def issue(
+        self,
+        user_id: str,
+        role: Role = Role.STANDARD,
+        issued_s: int | None = None,
+        lifetime_s: int | None = None,
+    ) -> IssuedToken:
+        """A token as of ``issued_s``, by default now.
 
-    def verify(self, token: str) -> str:
-        """The user the token names.
+        Whoever issues one on the word of the database passes the database's time: then every
+        revocation after that word voids the token, and none before it.
+        """
+        if issued_s is None:
+            issued_s = self._clock.now_ms() // 1000
+        lifetime_s = min(lifetime_s or self._lifetime_s, self._lifetime_s)
+        claims = {
+            "sub": user_id,
+            "typ": "access",
+            "role": role.value,
+            "iat": issued_s,
+            "exp": issued_s + lifetime_s,
+        }
+        kid, key = self._keys.active
+        return IssuedToken(jwt.encode(claims, key, _ALGORITHM, headers={"kid": kid}), lifetime_s)
+
+    def verify(self, token: str) -> Bearer:
+        """Whom the token names.
 
         Raises:
             TokenExpired: it is genuine and past its time.
+            TokenRevoked: it is genuine and was voided.
+            UserBanned: so is its user.
             TokenInvalid: anything else.
         """
         claims = self._genuine_claims(token)
-        now = self._clock.now_ms() // 1000
-        if now >= claims.exp + self._leeway_s:
+        now_s = self._clock.now_ms() // 1000
+        # Revocations are forgotten after a lifetime. Where lifetimes were longer once, old tokens go by
+        # the new one, too.
+        expires_s = min(claims.exp, claims.iat + self._lifetime_s)
+        if now_s >= expires_s + self._leeway_s:
             raise TokenExpired("past its time")
-        if claims.iat > now + self._leeway_s:
+        if claims.iat > now_s + self._leeway_s:
             raise TokenInvalid("issued in the future")
-        return claims.sub
+        verdict = self.revocations.verdict(claims.sub, claims.iat)
+        if verdict is not None:
+            raise UserBanned(verdict.because) if verdict.because == BAN else TokenRevoked(verdict.because)
+        return Bearer(claims.sub, claims.role, claims.iat)
 
     def _genuine_claims(self, token: str) -> _Claims:
         if len(token) > _TOKEN_CHARS_MAX:
             raise TokenInvalid("too long")
         try:
             kid = jwt.get_unverified_header(token).get("kid")
-            key = self._keys.get(kid) if isinstance(kid, str) else None
+            key = self._keys.key(kid) if isinstance(kid, str) else None
             if key is None:
                 raise TokenInvalid("unknown kid")
             # Times are checked against the injected clock, not the machine's.

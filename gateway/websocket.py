@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, cast
@@ -28,6 +28,7 @@ from gateway.fanout import Subscription, session_of
 from gateway.frames import CLOSE, PING, PONG, FrameReader, Message, close_code, close_frame, frame
 from gateway.hub import Hub
 from gateway.protocol import Connection
+from gateway.revocations import Verdict
 from gateway.schema import CLOSE_SLOW_CONSUMER, CLOSE_TIMEOUT, PATH
 from runtime.identity import ActorId
 
@@ -297,6 +298,10 @@ class RealtimeSocket(asyncio.Protocol):
                 self.send(frame(PING, b""))
         elif now >= self._pinged_at + limits.pong_deadline_s:
             self._connection.close(CLOSE_TIMEOUT, "no pong")
+
+    def signed_out(self, verdicts: Mapping[str, Verdict]) -> None:
+        if self._reader is not None:
+            self._connection.signed_out(verdicts)
 
     def restart(self, code: int, reason: str) -> None:
         if self._reader is None:

@@ -23,7 +23,7 @@ from benchmarks.crash.witness import Witness
 from benchmarks.lean_connection import EventCounter, Header
 from benchmarks.measurements import Measurements, Timing
 from benchmarks.player import ErrorData, InFlight, gold_of
-from clients.sign_in import GuestAccount
+from clients import sign_in
 
 REFUSALS = frozenset(
     {
@@ -104,7 +104,7 @@ class CrashBot(Listener):
     def __init__(
         self,
         sync_url: str,
-        account: GuestAccount,
+        account: sign_in.Account,
         strategy: Strategy,
         random: Random,
         game: Game,

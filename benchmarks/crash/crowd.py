@@ -17,7 +17,7 @@ from benchmarks.crash.strategy import Strategy
 from benchmarks.crowd import Crowd
 from benchmarks.options import CrashOptions
 from benchmarks.player import Player
-from clients.sign_in import GuestAccount
+from clients.sign_in import Account
 
 FAIRNESS_PATH = "/api/games/crash/fairness"
 
@@ -117,7 +117,7 @@ class CrashCrowd(Crowd):
             malformed_frames=self.counter.malformed_frames,
         )
 
-    def _new_bot(self, number: int, account: GuestAccount, id_prefix: str) -> Player:
+    def _new_bot(self, number: int, account: Account, id_prefix: str) -> Player:
         bot = CrashBot(
             self._addresses.sync,
             account,

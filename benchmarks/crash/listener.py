@@ -17,7 +17,7 @@ from benchmarks.lean_connection import EventCounter, Header, LeanConnection
 from benchmarks.measurements import Measurements
 from benchmarks.player import ErrorData, Player, decode_error
 from clients.protocol import Command, encode
-from clients.sign_in import GuestAccount
+from clients.sign_in import Account
 
 _SUBSCRIBE_AGAIN_S = 0.2
 
@@ -73,7 +73,7 @@ class Listener(Player):
     def __init__(
         self,
         sync_url: str,
-        account: GuestAccount,
+        account: Account,
         table: str,
         feed: Feed,
         id_prefix: str,

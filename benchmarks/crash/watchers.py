@@ -19,7 +19,7 @@ from benchmarks.lean_connection import EventCounter, LeanConnection
 from benchmarks.measurements import Measurements
 from benchmarks.options import WatchOptions
 from benchmarks.player import ErrorData, InFlight, Player
-from clients.sign_in import GuestAccount
+from clients.sign_in import Account
 
 _MUTE_DEADLINE_S = 10.0
 
@@ -68,7 +68,7 @@ class Watcher(Listener):
     def __init__(
         self,
         sync_url: str,
-        account: GuestAccount,
+        account: Account,
         table: str,
         feed: Feed,
         id_prefix: str,
@@ -118,7 +118,7 @@ class WatcherCrowd(Crowd):
         self._watch_options = options
         self._watchers: list[Watcher] = []
         self._door = asyncio.Semaphore(options.connect_parallel)
-        self._accounts: dict[int, asyncio.Future[GuestAccount]] = {}
+        self._accounts: dict[int, asyncio.Future[Account]] = {}
         self._seated = 0
         self._counted = (0, 0, 0, 0)
         self._at_play = (0, 0, 0, 0)
@@ -189,7 +189,7 @@ class WatcherCrowd(Crowd):
             malformed_frames=self.counter.malformed_frames,
         )
 
-    def _new_bot(self, number: int, account: GuestAccount, id_prefix: str) -> Player:
+    def _new_bot(self, number: int, account: Account, id_prefix: str) -> Player:
         kind = BareWatcher if self._watch_options.bare else Watcher
         watcher = kind(
             self._addresses.sync,
@@ -204,10 +204,10 @@ class WatcherCrowd(Crowd):
         self._watchers.append(watcher)
         return watcher
 
-    async def _sign_up(self) -> GuestAccount:
+    async def _sign_up(self) -> Account:
         """One guest for several connections; none for a server that knows none."""
         if self._watch_options.bare:
-            return GuestAccount("", "", 0, "nobody")
+            return Account("", "", 0, "nobody")
         seat, self._seated = self._seated, self._seated + 1
         group = seat // self._watch_options.connections_per_guest
         account = self._accounts.get(group)

@@ -1,4 +1,4 @@
-"""``migrate`` and ``asyncapi``: the shapes of the database and of the protocol."""
+"""``migrate``, ``asyncapi`` and ``openapi``: the shapes of the database and of the two interfaces."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from actors.profile import Profile
 from deploy.commands.options import DataOption, console, dsn_of, fail, print_json, settings_for
 from deploy.instance import NotRunning
 from gateway.asyncapi import asyncapi_document
+from gateway.rest_document import rest_document
 from persistence.postgres.migrate import current_revision, head_revision
 from persistence.postgres.migrate import migrate as migrate_database
 from runtime.errors import JournalError
@@ -33,3 +34,8 @@ def asyncapi() -> None:
     print_json(
         asyncapi_document(session.commands, session.pushes, view=Profile, topics={CRASH: crash.pushes})
     )
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the REST interface."""
+    print_json(rest_document(behaviors()["session"].commands))

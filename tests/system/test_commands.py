@@ -141,7 +141,14 @@ async def test_guests_are_counted_per_address(tmp_path: Path, arena: Arena) -> N
     async with httpx.AsyncClient(base_url=arena.url, trust_env=False) as client:
         answer = await client.post("/api/auth/guest")
     assert answer.status_code == 201
-    assert answer.json().keys() == {"access_token", "token_type", "expires_in", "user_id"}
+    assert answer.json().keys() == {
+        "access_token",
+        "refresh_token",
+        "token_type",
+        "expires_in",
+        "user_id",
+        "role",
+    }
 
 
 def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:

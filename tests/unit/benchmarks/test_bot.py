@@ -11,7 +11,7 @@ from benchmarks.bot import Bot
 from benchmarks.journey import Journey
 from benchmarks.lean_connection import EventCounter
 from benchmarks.measurements import Measurements
-from clients.sign_in import GuestAccount, addresses_of, sign_in_guest
+from clients.sign_in import Account, addresses_of, sign_in_guest
 from tests.unit.benchmarks.fake_casino import FakeCasino, Faults
 
 
@@ -23,7 +23,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def bot_in(
-    casino: FakeCasino, account: GuestAccount | None = None, depth: int = 1, think_s: float = 0.0
+    casino: FakeCasino, account: Account | None = None, depth: int = 1, think_s: float = 0.0
 ) -> AsyncIterator[tuple[Bot, Measurements]]:
     account = account or await sign_in_guest(casino.url)
     found = Measurements()
@@ -66,7 +66,7 @@ async def test_thinking_slows_it_down() -> None:
 
 
 async def test_a_refused_token_ends_it() -> None:
-    stranger = GuestAccount("forged", "bearer", 60, "u_0")
+    stranger = Account("forged", "bearer", 60, "u_0")
     async with FakeCasino() as casino, bot_in(casino, stranger) as (bot, found):
         await until(lambda: bool(found.errors))
         await asyncio.sleep(0.2)

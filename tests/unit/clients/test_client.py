@@ -24,7 +24,9 @@ from clients import (
     CommandTimeout,
     ConnectionLost,
     ProtocolViolation,
+    token_keeper,
 )
+from clients.sign_in import Account
 from tests.unit.benchmarks.fake_casino import FakeCasino
 
 MSGPACK = Subprotocol("casino.v1.msgpack")
@@ -514,6 +516,50 @@ async def test_a_guest_signs_in_over_http() -> None:
             assert client.state.user_id == "u_2"
             assert (await client.spin_slots(stake=5))["gold_balance"] == 9_995
             assert client.state.gold_balance == 9_995
+
+
+async def test_a_voided_token_is_renewed_and_the_stream_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server signs everybody out (4401) while the client is connected."""
+    renewals: list[str] = []
+
+    async def log_in(_url: str, username: str, _password: str) -> Account:
+        return Account("T0", "bearer", 900, f"u_{username}", "R0")
+
+    async def refresh(_url: str, token: str) -> Account:
+        renewals.append(token)
+        return Account("T1", "bearer", 900, "u_ann", "R1")
+
+    monkeypatch.setattr(token_keeper, "log_in", log_in)
+    monkeypatch.setattr(token_keeper, "refresh", refresh)
+
+    async def signs_out(peer: Peer) -> None:
+        await peer.welcome()
+        if peer.number == 0:
+            await peer.socket.close(4401, "token_revoked")
+            return
+        await peer.result(await peer.receive())
+
+    async with (
+        casino(signs_out) as (url, house),
+        client_of(url, token=None, username="ann", password="pw") as client,
+    ):
+        assert await client.spin_slots(stake=1) == {}
+        assert [peer.token for peer in house.peers] == ["T0", "T1"]
+        assert house.peers[1].resume_from == 1
+        assert renewals == ["R0"]
+        assert await client.access_token() == client.token == "T1"
+
+
+async def test_a_ban_is_final() -> None:
+    async def bans(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.socket.close(4403, "banned")
+
+    async with casino(bans) as (url, house), client_of(url) as client:
+        await until(lambda: not client.connected)
+        with pytest.raises(AuthenticationFailed, match="banned"):
+            await client.spin_slots(stake=1)
+        assert len(house.peers) == 1
 
 
 async def test_ways_to_sign_in_are_exclusive() -> None:

@@ -19,4 +19,7 @@ def test_final_ends() -> None:
     refused = end_of(ConnectionClosedError(Close(4401, "token_expired"), None))
     assert isinstance(refused, AuthenticationFailed)
     assert refused.code == "token_expired"
+    banned = end_of(ConnectionClosedError(Close(4403, "banned"), None))
+    assert isinstance(banned, AuthenticationFailed)
+    assert banned.code == "banned"
     assert isinstance(end_of(ConnectionClosedError(Close(4409, "too many"), None)), ConnectionLost)

@@ -1,8 +1,11 @@
+import json
+from collections.abc import Awaitable, Callable
+
 import httpx
 import pytest
 
 from clients.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation
-from clients.sign_in import addresses_of, sign_in_guest
+from clients.sign_in import Account, addresses_of, log_in, refresh, sign_in_guest
 
 ACCOUNT = {"access_token": "T", "token_type": "bearer", "expires_in": 60, "user_id": "u_1"}
 
@@ -27,33 +30,85 @@ def test_no_address(url: str) -> None:
         addresses_of(url)
 
 
-async def answer(response: httpx.Response | Exception) -> object:
+PAIR = {**ACCOUNT, "refresh_token": "R", "role": "VIP"}
+Ask = Callable[[httpx.AsyncClient], Awaitable[Account]]
+
+
+async def answer(ask: Ask, response: httpx.Response | Exception) -> tuple[Account, httpx.Request]:
+    asked: list[httpx.Request] = []
+
     def handler(request: httpx.Request) -> httpx.Response:
-        assert (request.method, request.url.path) == ("POST", "/api/auth/guest")
+        asked.append(request)
         if isinstance(response, Exception):
             raise response
         return response
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as client:
-        return await sign_in_guest("http://h", client)
+        account = await ask(client)
+    return account, asked[0]
+
+
+def guest(client: httpx.AsyncClient) -> Awaitable[Account]:
+    return sign_in_guest("http://h", client)
+
+
+def by_password(client: httpx.AsyncClient) -> Awaitable[Account]:
+    return log_in("http://h", "ann", "pw", client)
+
+
+def by_refresh_token(client: httpx.AsyncClient) -> Awaitable[Account]:
+    return refresh("http://h", "R", client)
 
 
 async def test_a_guest() -> None:
-    account = await answer(httpx.Response(201, json=ACCOUNT))
-    assert account.user_id == "u_1"  # type: ignore[attr-defined]
+    account, request = await answer(guest, httpx.Response(201, json=PAIR))
+    assert account == Account("T", "bearer", 60, "u_1", "R", "VIP")
+    assert (request.method, request.url.path, request.content) == ("POST", "/api/auth/guest", b"")
 
 
+async def test_a_server_without_refresh_tokens() -> None:
+    account, _ = await answer(guest, httpx.Response(201, json=ACCOUNT))
+    assert (account.refresh_token, account.role) == (None, "STANDARD")
+
+
+@pytest.mark.parametrize(
+    ("ask", "path", "body"),
+    [
+        (by_password, "/api/auth/login", {"username": "ann", "password": "pw"}),
+        (by_refresh_token, "/api/auth/refresh", {"refresh_token": "R"}),
+    ],
+)
+async def test_requests(ask: Ask, path: str, body: dict[str, str]) -> None:
+    account, request = await answer(ask, httpx.Response(200, json=PAIR))
+    assert account.refresh_token == "R"
+    assert (request.method, request.url.path, json.loads(request.content)) == ("POST", path, body)
+
+
+def problem(status: int, code: str) -> httpx.Response:
+    return httpx.Response(status, json={"code": code, "detail": "why", "title": "", "status": status})
+
+
+@pytest.mark.parametrize("ask", [guest, by_password, by_refresh_token])
 @pytest.mark.parametrize(
     ("response", "error"),
     [
         (httpx.Response(403, text="no guests"), AuthenticationFailed),
+        (problem(401, "refresh_reused"), AuthenticationFailed),
+        (problem(429, "login_locked"), AuthenticationFailed),
+        (problem(429, "rate_limited"), ConnectionLost),
         (httpx.Response(429), ConnectionLost),
-        (httpx.Response(503), ConnectionLost),
+        (problem(503, "overloaded"), ConnectionLost),
         (httpx.Response(201, json={"access_token": 1}), ProtocolViolation),
         (httpx.Response(201, text="<html>"), ProtocolViolation),
         (httpx.ConnectError("refused"), ConnectionLost),
     ],
 )
-async def test_refusals(response: httpx.Response | Exception, error: type[Exception]) -> None:
+async def test_refusals(ask: Ask, response: httpx.Response | Exception, error: type[Exception]) -> None:
     with pytest.raises(error):
-        await answer(response)
+        await answer(ask, response)
+
+
+async def test_a_refusal_says_why() -> None:
+    with pytest.raises(AuthenticationFailed) as caught:
+        await answer(by_password, problem(401, "wrong_credentials"))
+    assert (caught.value.code, caught.value.message) == ("wrong_credentials", "why")

@@ -12,11 +12,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from gateway.counters import Counters
-from gateway.dependencies import GatewayDependencies
+from gateway.dependencies import FrontDoor, GatewayDependencies
 from gateway.fanout import Fanout
+from gateway.key_ring import KeyRing
 from gateway.limits import Limits
 from gateway.listeners import Listeners
+from gateway.lockout import Lockout
+from gateway.passwords import Cost, Passwords
 from gateway.rate_limit import LocalRateLimiter
+from gateway.refresh_tokens import RefreshTokens
 from gateway.schema import PATH
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
@@ -27,9 +31,12 @@ from runtime.identity import ActorId
 from runtime.journal import PushRecord
 from runtime.routing import PushListener
 from runtime.stream import Attached, Failure, Pushed, Result, Ticked
+from tests.unit.gateway.fake_accounts import FakeAccounts
 
 KEYS = {"k1": b"1" * 32, "k2": b"2" * 32}
 RECORDED_MS = 1_700_000_000_000
+CHEAP = Cost(memory_kib=8, iterations=1)
+"""Of a password. Its strength is not what tests are about."""
 MAIN = ActorId("crash/main")
 TABLES = {"crash/main": MAIN, "crash/high": ActorId("crash/high")}
 pack = msgspec.msgpack.encode
@@ -72,17 +79,6 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self.seconds
-
-
-class FakeAccounts:
-    def __init__(self) -> None:
-        self.created: list[str] = []
-        self.error: Exception | None = None
-
-    async def create_guest(self, user_id: str) -> None:
-        if self.error is not None:
-            raise self.error
-        self.created.append(user_id)
 
 
 class FakeRouter:
@@ -174,12 +170,22 @@ class FakeRouter:
             asyncio.get_running_loop().call_soon(call)
 
 
+def front_door(accounts: FakeAccounts, passwords: Passwords | None = None) -> FrontDoor:
+    return FrontDoor(
+        credentials=accounts,
+        passwords=passwords or Passwords(CHEAP, threads=2),
+        lockout=Lockout(accounts),
+        refresh_tokens=RefreshTokens(accounts, b"r" * 32),
+    )
+
+
 def dependencies(limits: Limits | None = None, **changes: Any) -> GatewayDependencies:
     limits = limits or Limits()
     clock = changes.pop("clock", None) or SystemClock()
     counters = Counters()
     fanout = Fanout(limits, counters)
     topics = Topics(TABLES, {"crash": "crash_state"}, limits, counters)
+    accounts = changes.pop("accounts", None) or FakeAccounts(clock)
     return GatewayDependencies(
         **{
             "router": FakeRouter(Listeners(fanout, topics)),
@@ -187,8 +193,10 @@ def dependencies(limits: Limits | None = None, **changes: Any) -> GatewayDepende
             "topics": topics,
             "catalogue": CATALOGUE,
             "pushes": PUSHES,
-            "tokens": AccessTokens(KEYS, "k1", clock),
-            "accounts": FakeAccounts(),
+            "tokens": AccessTokens(KeyRing(KEYS, "k1"), clock),
+            "accounts": accounts,
+            "front_door": front_door(accounts),
+            "revocation_feed": accounts,
             "rate_limiter": LocalRateLimiter(clock, burst=5, per_s=0.1),
             "limits": limits,
             "clock": clock,

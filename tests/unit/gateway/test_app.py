@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import httpx
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi import checks
 
 from gateway.app import create_app
 from tests.unit.gateway.fakes import dependencies
+from tests.unit.gateway.house import House
 
 
 @pytest.fixture
@@ -39,3 +44,26 @@ async def test_errors_of_the_framework(
     assert set(problem) == {"type", "title", "status", "detail", "code"}
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["type"] == f"urn:casino-club:problem:{code}"
+
+
+# Whatever a client may send: no defect, and no answer that the document does not know.
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+    checks.ignored_auth,
+    checks.unsupported_method,
+    checks.allow_header_conformance,
+]
+HOUSE = House()
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", HOUSE.app)
+
+
+@pytest.mark.parametrize("user", ["u_standard", "u_admin"])
+@SCHEMA.parametrize()
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_every_operation_keeps_to_the_document(case: schemathesis.Case, user: str) -> None:
+    case.call_and_validate(headers=HOUSE.bearer(user), checks=CHECKS)

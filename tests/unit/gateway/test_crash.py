@@ -1,4 +1,4 @@
-"""REST of Crash: history, fairness, a player's own bets."""
+"""REST of Crash for anybody: history and fairness."""
 
 from __future__ import annotations
 
@@ -10,22 +10,14 @@ import msgspec
 import pytest
 
 from actors.crash.broadcast import CrashFairness, CrashHistory, CrashRound
-from actors.crash.messages import CrashBet, GetCrashBetsResult
 from gateway.app import create_app
 from gateway.dependencies import GatewayDependencies
-from gateway.fanout import session_of
 from runtime.stream import Failure
 from tests.unit.gateway.fakes import MAIN, TABLES, FakeClock, FakeRouter, dependencies, unpack
 
 ROUNDS = [CrashRound(100 - n, "ab" * 32, 1.73, "crashed", 1.73, 1_000, 2, 30, 0) for n in range(100)]
 HISTORY = msgspec.to_builtins(CrashHistory("main", ROUNDS))
 FAIRNESS = msgspec.to_builtins(CrashFairness("main", "ab" * 32, "cd", "block 1", 1, 1000, 7, 993, "ef"))
-BETS = msgspec.to_builtins(
-    GetCrashBetsResult(
-        [CrashBet("main", None, 5, None, "pending", None, 0, 9)],
-        [CrashBet("main", 6, 5, 1.5, "cashed_out", 1.5, 7, 8)],
-    )
-)
 
 
 @pytest.fixture
@@ -34,7 +26,6 @@ def parts() -> GatewayDependencies:
     router_of(parts).replies = {
         "get_crash_history": HISTORY,
         "get_crash_fairness": FAIRNESS,
-        "get_crash_bets": BETS,
     }
     return parts
 
@@ -101,22 +92,6 @@ async def test_bad_queries(client: httpx.AsyncClient, parts: GatewayDependencies
     assert asked(parts) == []
 
 
-async def test_own_bets(client: httpx.AsyncClient, parts: GatewayDependencies) -> None:
-    headers = {"Authorization": f"Bearer {parts.tokens.issue('u_ann').token}"}
-    response = await client.get("/bets", headers=headers)
-    assert (response.status_code, response.json()) == (200, BETS)
-    assert asked(parts) == [(session_of("u_ann"), "get_crash_bets", {})]
-    await client.get("/bets", headers=headers)
-    assert len(asked(parts)) == 2, "what is a player's own is not shared"
-
-
-async def test_bets_of_nobody(client: httpx.AsyncClient, parts: GatewayDependencies) -> None:
-    response = await client.get("/bets")
-    assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
-    assert response.headers["www-authenticate"] == "Bearer"
-    assert asked(parts) == []
-
-
 async def test_a_table_out_of_reach(client: httpx.AsyncClient, parts: GatewayDependencies) -> None:
     router_of(parts).replies["get_crash_history"] = Failure(0, "unavailable", "away", True)
     response = await client.get("/history")
@@ -127,10 +102,9 @@ async def test_a_table_out_of_reach(client: httpx.AsyncClient, parts: GatewayDep
 async def test_the_document() -> None:
     document = create_app(dependencies()).openapi()
     paths = document["paths"]
-    for route, model in (("history", "CrashHistory"), ("fairness", "CrashFairness"), ("bets", "CrashBets")):
+    for route, model in (("history", "CrashHistory"), ("fairness", "CrashFairness")):
         answers = paths[f"/api/games/crash/{route}"]["get"]["responses"]
         schema = answers["200"]["content"]["application/json"]["schema"]
         assert schema == {"$ref": f"#/components/schemas/{model}"}
         assert "503" in answers
-    assert paths["/api/games/crash/bets"]["get"]["security"] == [{"HTTPBearer": []}]
-    assert "security" not in paths["/api/games/crash/history"]["get"]
+        assert "security" not in paths[f"/api/games/crash/{route}"]["get"]

@@ -8,12 +8,14 @@ from typing import Any
 from actors.catalogue import behaviors
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import Fanout
+from gateway.key_ring import KeyRing
 from gateway.limits import Limits
 from gateway.rate_limit import LocalRateLimiter
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
 from runtime.clock import SystemClock
-from tests.unit.gateway.fakes import KEYS, FakeAccounts, Gateway, hear, say
+from tests.unit.gateway.fake_accounts import FakeAccounts
+from tests.unit.gateway.fakes import KEYS, Gateway, front_door, hear, say
 from tests.unit.runtime.world import World
 
 LIMITS = Limits(close_deadline_s=0.3, sweep_interval_s=0.05)
@@ -27,13 +29,15 @@ def wired(world: World) -> GatewayDependencies:
     world._routers.append(router)
     router.start()
     session = world.behavior
+    accounts = FakeAccounts()
     return GatewayDependencies(
         router=router,
         fanout=fanout,
         catalogue=session.commands,
         pushes=session.pushes,
-        tokens=AccessTokens(KEYS, "k1", clock),
-        accounts=FakeAccounts(),
+        tokens=AccessTokens(KeyRing(KEYS, "k1"), clock),
+        accounts=accounts,
+        front_door=front_door(accounts),
         rate_limiter=LocalRateLimiter(clock, 10, 1),
         limits=LIMITS,
         clock=clock,

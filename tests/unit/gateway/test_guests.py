@@ -12,7 +12,8 @@ from gateway.app import create_app
 from gateway.dependencies import GatewayDependencies
 from gateway.guests import address_key, new_user_id
 from runtime.errors import Unavailable
-from tests.unit.gateway.fakes import FakeAccounts, dependencies
+from tests.unit.gateway.fake_accounts import FakeAccounts
+from tests.unit.gateway.fakes import dependencies
 
 
 def client(parts: GatewayDependencies, address: str = "192.0.2.1") -> httpx.AsyncClient:
@@ -25,10 +26,19 @@ async def test_a_guest() -> None:
     response = await client(parts).post("/api/auth/guest")
     assert response.status_code == 201
     guest = response.json()
-    assert set(guest) == {"access_token", "token_type", "expires_in", "user_id"}
-    assert (guest["token_type"], guest["expires_in"]) == ("bearer", 3600)
-    assert parts.tokens.verify(guest["access_token"]) == guest["user_id"]
+    assert set(guest) == {"access_token", "refresh_token", "token_type", "expires_in", "user_id", "role"}
+    assert (guest["token_type"], guest["expires_in"], guest["role"]) == ("bearer", 900, "STANDARD")
+    assert parts.tokens.verify(guest["access_token"]).user_id == guest["user_id"]
     assert cast(FakeAccounts, parts.accounts).created == [guest["user_id"]]
+
+
+async def test_a_guest_comes_back() -> None:
+    parts = dependencies()
+    guest = (await client(parts).post("/api/auth/guest")).json()
+    body = {"refresh_token": guest["refresh_token"]}
+    again = (await client(parts).post("/api/auth/refresh", json=body)).json()
+    assert again["user_id"] == guest["user_id"]
+    assert parts.tokens.verify(again["access_token"]).user_id == guest["user_id"]
 
 
 async def test_switched_off() -> None:

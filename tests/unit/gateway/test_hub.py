@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from gateway.hub import Hub
 from gateway.limits import Limits
+from gateway.revocations import Verdict
 from tests.unit.gateway.fakes import dependencies
 
 
@@ -23,6 +25,11 @@ class Socket:
 
     def sweep(self, now: float) -> None:
         self.did.append("sweep")
+        if self.fails:
+            raise ValueError
+
+    def signed_out(self, verdicts: Mapping[str, Verdict]) -> None:
+        self.did.append(f"signed out {sorted(verdicts)}")
         if self.fails:
             raise ValueError
 
@@ -71,3 +78,12 @@ async def test_drain_aborts_what_does_not_go() -> None:
     await hub.drain()
     assert socket.did == ["restart 1012", "abort"]
     hub.stop()
+
+
+def test_a_sign_out_reaches_every_socket() -> None:
+    hub = Hub(dependencies())
+    bad, good = Socket(fails=True), Socket()
+    hub.sockets |= {bad, good}
+    hub.sign_out({"u_ann": Verdict(1, "ban")})
+    assert good.did == ["signed out ['u_ann']"]
+    assert bad.did == ["signed out ['u_ann']", "abort"]

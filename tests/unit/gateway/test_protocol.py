@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from gateway.catalogue import player_commands
 from gateway.codec import JSON, MESSAGEPACK, Codec
 from gateway.counters import Counters
+from gateway.key_ring import KeyRing
 from gateway.limits import Limits
 from gateway.protocol import TRANSITIONS, Connection, Happening, State, Terms
+from gateway.revocations import Verdict
 from gateway.schema import ERRORS
 from gateway.tokens import AccessTokens
 from runtime.stream import Failure, Result
@@ -26,7 +28,7 @@ class Client:
 
     def __init__(self, limits: Limits | None = None, codec: Codec = MESSAGEPACK) -> None:
         self.clock = FakeClock()
-        self.tokens = AccessTokens(KEYS, "k1", self.clock)
+        self.tokens = AccessTokens(KeyRing(KEYS, "k1"), self.clock)
         self.counters = Counters()
         commands = player_commands(CATALOGUE)
         terms = Terms(limits or Limits(), commands, self.tokens.verify, self.clock, self.counters, TABLES)
@@ -206,6 +208,46 @@ def test_a_bad_token(state: str) -> None:
     assert client.gets_error(message) == ("a", code)
     assert client.closed == (4401, code)
     assert client.subscribed == []
+
+
+@pytest.mark.parametrize(
+    ("because", "code", "close"),
+    [
+        ("ban", "banned", (4403, "banned")),
+        ("password", "token_revoked", (4401, "token_revoked")),
+        ("erased", "token_revoked", (4401, "token_revoked")),
+    ],
+)
+@pytest.mark.parametrize("when", ["before", "attaching", "live"])
+def test_a_voided_token(because: str, code: str, close: tuple[int, str], when: str) -> None:
+    client = Client()
+    verdict = Verdict(client.clock.ms // 1000 + 1, because)
+    if when == "before":
+        client.tokens.revocations.add("u_ann", verdict)
+        token = client.tokens.issue("u_ann").token
+        message = {"type": "authenticate", "id": "a", "data": {"token": token}}
+        assert client.gets_error(message) == ("a", code)
+        assert client.subscribed == []
+    else:
+        client.authenticate()
+        if when == "live":
+            client.connection.attached(False, 0)
+        client.connection.signed_out({"u_bob": verdict})
+        client.connection.signed_out({"u_ann": Verdict(client.clock.ms // 1000, because)})
+        assert client.closed is None, "somebody else's, and one from before this token was made"
+        client.connection.signed_out({"u_ann": verdict})
+        client.connection.signed_out({"u_ann": verdict})
+    assert client.closed == close
+    assert client.says(spin()) == []
+    assert client.submitted == []
+
+
+def test_a_voided_token_is_nothing_to_whoever_has_shown_none() -> None:
+    client = Client()
+    client.connection.signed_out({"u_ann": Verdict(client.clock.ms // 1000 + 1, "ban")})
+    assert client.closed is None
+    client.authenticate()
+    assert client.closed is None, "a token that was good when it was shown"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from gateway.fanout import session_of
 from gateway.limits import Limits
 from runtime.stream import Failure
 from tests.unit.gateway.conftest import Serve
+from tests.unit.gateway.fake_accounts import FakeAccounts
 from tests.unit.gateway.fakes import MAIN, TABLES, Gateway, closing_of, hear, messages_in, pack, say
 
 ANN = session_of("u_ann")
@@ -124,6 +125,34 @@ async def test_a_session_that_cannot_be_reached(serve: Serve) -> None:
         await say(socket, "authenticate", "a", token=token)
         assert (await hear(socket))["type"] == "result"
         assert await closing_of(socket) == (1013, "unavailable")
+
+
+async def test_sockets_of_whoever_is_signed_out_are_closed(serve: Serve) -> None:
+    """Whoever did it, and at whichever gateway: all hear of it from the database."""
+    accounts = FakeAccounts()
+    one, other = await serve(accounts=accounts), await serve(accounts=accounts)
+    async with (
+        one.connect() as ann,
+        other.connect() as ann_elsewhere,
+        other.connect() as bob,
+        one.connect() as cid,
+        one.connect() as stranger,
+    ):
+        await one.authenticate(ann, "u_ann")
+        await other.authenticate(ann_elsewhere, "u_ann")
+        await other.authenticate(bob, "u_bob")
+        await one.authenticate(cid, "u_cid")
+        accounts.void("u_ann", "ban")
+        accounts.void("u_cid", "password")
+        assert await closing_of(ann) == (4403, "banned")
+        assert await closing_of(ann_elsewhere) == (4403, "banned")
+        assert await closing_of(cid) == (4401, "token_revoked")
+        await say(bob, "spin_slots", "1", stake=5)
+        assert (await hear(bob))["type"] == "profile_update"
+        before = accounts.clock.now_ms() // 1000 - 5
+        token = one.parts.tokens.issue("u_ann", issued_s=before).token
+        await say(stranger, "authenticate", "a", token=token)
+        assert await closing_of(stranger) == (4403, "banned")
 
 
 # Topics

@@ -1,0 +1,122 @@
+"""Password hashing: the right cost, the same work for nobody, and a bound on what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from gateway.passwords import Passwords
+from runtime.errors import Overloaded
+from tests.unit.gateway.fakes import CHEAP
+
+
+@pytest.fixture
+async def passwords() -> AsyncIterator[Passwords]:
+    passwords = Passwords(CHEAP, threads=2, waiting_max=3)
+    yield passwords
+    passwords.close()
+
+
+async def test_right_and_wrong(passwords: Passwords) -> None:
+    stored = await passwords.hash("correct horse")
+    assert await passwords.verify("correct horse", stored)
+    assert not await passwords.verify("Correct horse", stored)
+    assert not await passwords.verify("correct horse", None)
+    assert not await passwords.verify("correct horse", "no hash at all")
+    assert await passwords.hash("correct horse") != stored, "salted"
+
+
+async def test_the_same_letters_are_the_same_password(passwords: Passwords) -> None:
+    assert await passwords.verify("cafe\u0301", await passwords.hash("caf\u00e9"))
+
+
+async def test_the_cost() -> None:
+    stored = await Passwords().hash("correct horse")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_an_unknown_user_is_the_same_work(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verified: list[str] = []
+    verify = Argon2Hasher.verify
+
+    def spy(self: Argon2Hasher, password: str, stored: str) -> bool:
+        verified.append(stored)
+        return verify(self, password, stored)
+
+    monkeypatch.setattr(Argon2Hasher, "verify", spy)
+    stored = await passwords.hash("correct horse")
+    await passwords.verify("wrong", stored)
+    await passwords.verify("wrong", None)
+    assert len(verified) == 2
+    known, nobodys = (each.split("$")[1:4] for each in verified)
+    assert known == nobodys, "the same algorithm at the same cost"
+
+
+class Slow:
+    """Hashing that lasts until it is let go, and counts how many run at once."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.lock = threading.Lock()
+        self.running = 0
+        self.running_max = 0
+
+    def __call__(self, *_: Any) -> bool:
+        with self.lock:
+            self.running += 1
+            self.running_max = max(self.running_max, self.running)
+        self.go.wait(10)
+        with self.lock:
+            self.running -= 1
+        return False
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
+    slow = Slow()
+    monkeypatch.setattr(Argon2Hasher, "verify", slow)
+    return slow
+
+
+async def test_past_the_bound_nobody_waits(passwords: Passwords, slow: Slow) -> None:
+    stored = await passwords.hash("correct horse")
+    jobs = [asyncio.ensure_future(passwords.verify("x", stored)) for _ in range(100)]
+    await asyncio.sleep(0)
+    refused = [job for job in jobs if job.done()]
+    assert len(refused) == 95, "two run, three wait"
+    for job in refused:
+        assert isinstance(job.exception(), Overloaded)
+    with pytest.raises(Overloaded):
+        passwords.check_room()
+    slow.go.set()
+    assert await asyncio.gather(*(job for job in jobs if job not in refused)) == [False] * 5
+    assert slow.running_max == 2
+    passwords.check_room()
+    assert not await passwords.verify("x", stored)
+
+
+async def test_who_hangs_up_does_not_make_room(passwords: Passwords, slow: Slow) -> None:
+    stored = await passwords.hash("correct horse")
+    jobs = [asyncio.ensure_future(passwords.verify("x", stored)) for _ in range(5)]
+    await asyncio.sleep(0)
+    for job in jobs:
+        job.cancel()
+    await asyncio.sleep(0)
+    assert all(job.cancelled() for job in jobs)
+    with pytest.raises(Overloaded):
+        await passwords.verify("x", stored)
+    slow.go.set()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                passwords.check_room()
+                break
+            except Overloaded:
+                await asyncio.sleep(0.005)
