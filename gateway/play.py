@@ -15,12 +15,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from gateway.catalogue import Command, InvalidData, player_commands
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import session_of
-from gateway.idempotency import optional_key, player_command, required_key
+from gateway.idempotency import optional_key, player_command
 from gateway.openapi import (
     ASKED,
     CHECKED,
     JSON,
-    REQUIRES_KEY,
     SIGNED_IN,
     problems,
     reference,
@@ -43,20 +42,18 @@ class PlayRoute(NamedTuple):
     path: str
     command: str
     tag: str
-    moves_gold: bool = False
-    """The key is required."""
 
 
 ROUTES = (
     PlayRoute("GET", "/api/users/profile", "get_profile", "player"),
     PlayRoute("GET", "/api/dashboard", "get_dashboard", "player"),
-    PlayRoute("POST", "/api/streak/claim", "claim_streak", "player", moves_gold=True),
+    PlayRoute("POST", "/api/streak/claim", "claim_streak", "player"),
     PlayRoute("POST", "/api/actions", "log_action", "player"),
     PlayRoute("POST", "/api/actions/bulk", "log_actions", "player"),
-    PlayRoute("POST", "/api/games/slots/spin", "spin_slots", "games", moves_gold=True),
-    PlayRoute("POST", "/api/games/crash/bets", "place_crash_bet", "games", moves_gold=True),
+    PlayRoute("POST", "/api/games/slots/spin", "spin_slots", "games"),
+    PlayRoute("POST", "/api/games/crash/bets", "place_crash_bet", "games"),
     PlayRoute("GET", "/api/games/crash/bets", "get_crash_bets", "games"),
-    PlayRoute("POST", "/api/games/crash/cash-out", "cash_out_crash", "games", moves_gold=True),
+    PlayRoute("POST", "/api/games/crash/cash-out", "cash_out_crash", "games"),
 )
 
 
@@ -92,10 +89,8 @@ def _add(
         data = command.from_json(_NOTHING)
         return _answer(await result_of(actors, session_of(bearer.user_id), command.name, data))
 
-    key_of = required_key if route.moves_gold else optional_key
-
     async def write(
-        request: Request, bearer: Bearer = Depends(player), key: str | None = Depends(key_of)
+        request: Request, bearer: Bearer = Depends(player), key: str | None = Depends(optional_key)
     ) -> Response:
         try:
             data = command.from_json(msgspec.Raw(await request.body() or _NOTHING))
@@ -117,7 +112,6 @@ def _add(
             SIGNED_IN,
             ASKED,
             *([CHECKED, refusals(spec.errors)] if is_write else []),
-            {400: ["idempotency_key_required"]} if route.moves_gold else {},
         )
         | {200: _result(spec)},
         openapi_extra=_body(route, spec) if is_write else None,
@@ -136,7 +130,7 @@ def _result(spec: CommandSpec) -> dict[str, Any]:
 
 
 def _body(route: PlayRoute, spec: CommandSpec) -> dict[str, Any]:
-    extra: dict[str, Any] = {REQUIRES_KEY: True} if route.moves_gold else {}
+    extra: dict[str, Any] = {}
     if spec.data.__struct_fields__:
         content: dict[str, Any] = {"schema": reference(spec.data)}
         if spec.name in EXAMPLES:

@@ -157,9 +157,8 @@ class Router:
     ) -> None:
         ref = self._next_ref
         self._next_ref = ref + 1
-        self._begin(
-            Deliver(ref, actor, command_id, name, msgspec.Raw(data), sender, again, is_question), done
-        )  # type: ignore[arg-type]
+        request = Deliver(ref, actor, command_id, name, msgspec.Raw(data), sender, again, is_question)
+        self._begin(request, done)  # type: ignore[arg-type]
 
     def attach(self, actor: ActorId, after: int | None, done: Callable[[Attached | Failure], None]) -> None:
         ref = self._next_ref

@@ -93,15 +93,7 @@ async def test_the_key_is_the_id_of_the_same_message_on_the_socket(house: House,
     assert house.router.submitted == [("session/u_standard", "both doors", "spin_slots", on_the_socket)]
 
 
-@pytest.mark.parametrize("route", [r for r in WRITES if r.moves_gold], ids=lambda route: route.command)
-async def test_where_gold_moves_there_must_be_a_key(house: House, route) -> None:
-    async with house.client() as client:
-        response = await client.post(route.path, json=BODIES[route.command])
-    assert (response.status_code, response.json()["code"]) == (400, "idempotency_key_required")
-    assert house.commands() == []
-
-
-async def test_elsewhere_the_key_may_be_left_out(house: House) -> None:
+async def test_the_key_may_be_left_out(house: House) -> None:
     async with house.client() as client:
         for _ in range(2):
             assert (await client.post("/api/actions", json=BODIES["log_action"])).status_code == 200
