@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from actors.crash.messages import KIND as CRASH
 from runtime.identity import key_of, kind_of
 from runtime.lifecycle import Phase
 from runtime.replay import Replay
@@ -22,6 +23,8 @@ def unrest(world: World) -> str | None:
     for invocation in world.history.invocations:
         if not invocation.settled:
             return f"{invocation.client} has no answer to {invocation.command_id} ({invocation.name})"
+    if world.wishes_left:
+        return f"{world.wishes_left} wishes have not been made"
     journal = world.database.journal
     if journal._outbox:
         return f"the sends {list(journal._outbox)[:3]} stand in the outbox"
@@ -32,6 +35,8 @@ def unrest(world: World) -> str | None:
     for client in world.clients:
         if not client.is_in_sync:
             return f"{client.name} is not in sync"
+    if (reason := world.checks.tables.unrest()) is not None:
+        return reason
     owned = 0
     for process in [*world.fleet.hosts, *world.fleet.others]:
         service = process.service
@@ -41,7 +46,7 @@ def unrest(world: World) -> str | None:
         owned += len(host.owned)
         if host.gate.pending_turns or host.gate._forming:
             return f"{process.name} has turns waiting for a commit"
-        for activation in host._activations.values():
+        for activation in host.residents:
             if activation.phase is not Phase.ACTIVE:
                 return f"{process.name}: {activation.actor} is {activation.phase.name}"
             if activation.uncommitted:
@@ -56,6 +61,7 @@ def audit(world: World) -> None:
     checks = world.checks
     journal = world.database.journal
     _ledger(world)
+    checks.tables.audit()
     for command_id, send in checks.sends.items():
         if (send.to, command_id) not in journal._by_command:
             checks.violated("sends", f"{command_id} to {send.to} was never applied")
@@ -67,7 +73,7 @@ def audit(world: World) -> None:
     for process in world.fleet.hosts:
         if process.service.host is None:
             continue  # still starting
-        for actor, activation in process.service.host._activations.items():
+        for actor, activation in process.service.host.residents._activations.items():
             shadow = checks.shadow(actor)
             if activation.seq != shadow.seq or encode(activation.state) != encode(
                 shadow.state if world.is_released else activation.state
@@ -118,11 +124,11 @@ def _ledger(world: World) -> None:
         if account.startswith("player:") and gold < 0:
             checks.violated("ledger", f"{account} is at {gold}")
     for actor, shadow in checks.shadows.items():
+        if kind_of(actor) == CRASH:
+            continue
         account = f"player:{actor if kind_of(actor) == 'vault' else key_of(actor)}"
-        if shadow.state.gold != derived.get(account, 0):
-            checks.violated(
-                "ledger", f"{actor} has {shadow.state.gold}, its account {derived.get(account, 0)}"
-            )
+        if shadow.gold != derived.get(account, 0):
+            checks.violated("ledger", f"{actor} has {shadow.gold}, its account {derived.get(account, 0)}")
 
 
 def _replay(world: World, actor: object) -> None:

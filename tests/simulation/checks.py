@@ -11,19 +11,41 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from runtime.activation import fingerprint_of
-from runtime.executor import REMINDER_PREFIX
-from runtime.host import GENESIS_ID
+from runtime.behavior import Answer, Refusal
+from runtime.command_ids import (
+    ALARM_PREFIX,
+    ANSWER_PREFIX,
+    GENESIS_ID,
+    INTERNAL,
+    REMINDER_PREFIX,
+    answer_id,
+    reminder_of,
+)
 from runtime.identity import ActorId, ShardId, kind_of, shard_of
-from runtime.journal import CommitBatch, OutboxRecord, PushRecord, SnapshotRecord, TurnRecord
-from runtime.stream import Attach, Attached, Deliver, Failure, Pushed, Result
+from runtime.journal import (
+    CommitBatch,
+    OutboxRecord,
+    PushRecord,
+    SnapshotRecord,
+    StoredTurn,
+    TurnRecord,
+)
+from runtime.stream import Attach, Attached, Deliver, Failure, Misrouted, Pushed, Result, Ticked
+from runtime.turn import answer_of, deferred_to, encode
 from tests.simulation.database import Watch
 from tests.simulation.shadow import Shadow, decode
+from tests.simulation.table_checks import TableChecks
 
 if TYPE_CHECKING:
     from tests.simulation.history import Invocation
     from tests.simulation.world import World
 
-READS = frozenset({"look", "get_profile"})
+TABLE_READS = frozenset({"get_crash_history", "get_crash_fairness"})
+READS = frozenset({"look", "get_profile", "get_crash_bets", *TABLE_READS})
+SAID_BY_THE_TABLE = frozenset(
+    {"betting_closed", "table_full", "round_not_running", "round_over", "cash_out_too_early"}
+)
+"""Refusals that a session can only have heard, and remembers."""
 EARLY_MS = 250
 """How much a host's timer may run ahead of its wall clock."""
 
@@ -45,6 +67,7 @@ class Checks(Watch):
         self._shards: dict[ActorId, ShardId] = {}
         self.checked = 0
         self.turns = 0
+        self.tables = TableChecks(self)
 
     def note(self, text: str) -> None:
         if self.timeline is not None:
@@ -98,10 +121,14 @@ class Checks(Watch):
                 for seq in range(1, snapshot.seq + 1):
                     past.feed(self.world.database.turns[actor, seq])
                 self._wrong("snapshot", actor, past.check_snapshot(snapshot))
+        self.tables.secrecy.batch(batch)
+        by_command = self.world.database.journal._by_command
         for command_id in batch.acknowledged:
             send = self.sends.get(command_id)
-            if send is None or self.world.database.journal._by_command.get((send.to, command_id)) is None:
+            if send is None or by_command.get((send.to, command_id)) is None:
                 self.violated("sends", f"{command_id} acknowledged before its receiver's turn is durable")
+            elif send.then and (send.sender, answer_id(command_id)) not in by_command:
+                self.violated("sends", f"{command_id} acknowledged before its answer's turn is durable")
         for command_id, reason in batch.refused:
             self.violated("sends", f"{command_id} refused: {reason}")
 
@@ -120,10 +147,13 @@ class Checks(Watch):
         if (actor, command_id) in self.world.database.journal._by_command:
             self.violated("exactly once", f"{actor}: {command_id} is applied a second time")
         shadow = self.shadow(actor)
+        self.tables.committing(turn, shadow)
         self._wrong("journal", actor, shadow.feed(turn))
         if command_id.startswith(REMINDER_PREFIX):
             self._fired(turn, shadow)
-        elif command_id == GENESIS_ID:
+        elif command_id.startswith(ANSWER_PREFIX):
+            self._brought(turn)
+        elif command_id == GENESIS_ID or command_id.startswith(ALARM_PREFIX):
             pass
         elif command_id not in self.sends and not self.world.history.was_asked(actor, command_id):
             self.violated("exactly once", f"{actor}: nobody asked for {command_id}")
@@ -135,11 +165,44 @@ class Checks(Watch):
             shadow.reminders[reminder.name] = reminder
         for name in turn.reminders_cleared:
             shadow.reminders.pop(name, None)
+        self.tables.committed(turn, shadow)
+
+    def _brought(self, turn: TurnRecord) -> None:
+        """The answer to a question: what its receiver's turn has come to, and nothing else."""
+        question = INTERNAL + turn.command_id.removeprefix(ANSWER_PREFIX)
+        send = self.sends.get(question)
+        if send is None or not send.then or send.sender != turn.actor:
+            self.violated("questions", f"{turn.actor}: {turn.command_id} answers nothing")
+            return
+        stored = self.world.database.journal._by_command.get((send.to, question))
+        reply = None if stored is None else self.final_reply(stored)
+        if reply is None:
+            self.violated("questions", f"{turn.command_id} is brought before {send.to}'s turn is durable")
+            return
+        said = answer_of(0, reply)
+        if isinstance(said, Failure):
+            answer = Answer(refusal=Refusal(said.code, said.message))
+        else:
+            answer = Answer(bytes(said.data))
+        if fingerprint_of(send.then, encode(answer)) != turn.fingerprint:
+            self.violated("questions", f"{turn.actor}: {turn.command_id} is not what {send.to} has said")
+
+    def final_reply(self, stored: StoredTurn) -> bytes | None:
+        """What a turn's caller is told in the end; None while that is not durable."""
+        by_command = self.world.database.journal._by_command
+        replies = self.shadow(stored.actor).replies
+        reply = replies[stored.seq - 1]
+        while (deferral := deferred_to(reply)) is not None:
+            answering = by_command.get((stored.actor, deferral))
+            if answering is None:
+                return None
+            reply = replies[answering.seq - 1]
+        return reply
 
     def _fired(self, turn: TurnRecord, shadow: Shadow) -> None:
-        name, _, set_by = turn.command_id.removeprefix(REMINDER_PREFIX).rpartition("/")
+        name, set_by = reminder_of(turn.command_id)
         reminder = shadow.reminders.get(name)
-        if reminder is None or reminder.seq != int(set_by):
+        if reminder is None or reminder.seq != set_by:
             self.violated(
                 "reminders", f"{turn.actor}: {name} set by turn {set_by} fires; there is {reminder}"
             )
@@ -166,34 +229,65 @@ class Checks(Watch):
 
     def leaves(self, service: Any, link: Any, message: Any) -> None:
         kind = type(message)
+        self.tables.secrecy.message(service.process.name, message)
         if kind is Pushed:
             self._speaks(service, message.actor, "a push")
             self._pushed(message)
-        elif kind is Result:
-            request = link.asked.pop(message.ref)
-            self._speaks(service, request.actor, request.command_id)
+        elif kind is Ticked:
+            self._speaks(service, message.actor, "a tick")
+            self.tables.ticked(message.actor, message.item.type, decode(message.item.data))
+        elif kind is Misrouted:
+            link.asked.pop(message.ref, None)
+        elif kind is Result or kind is Failure or kind is Attached:
+            request = link.asked.pop(message.ref, None)
+            if request is None:
+                if not link.is_closed:
+                    self.violated("exactly once", f"{service.process.name} answers a second time: {message}")
+            elif kind is Result:
+                self._replies(service, request, message)
+            elif kind is Failure:
+                self._refuses(service, request, message, link.repeated.pop(message.ref, None))
+            else:
+                self._attached(service, message, request)
+
+    def _replies(self, service: Any, request: Deliver, message: Result) -> None:
+        self._speaks(service, request.actor, request.command_id)
+        stored = self.world.database.journal._by_command.get((request.actor, request.command_id))
+        if request.name == "look":
+            self._number(request, decode(message.data)["number"])
+        if request.name not in READS and (stored is None or self.final_reply(stored) is None):
+            self.violated("output gate", f"{request.actor}: the reply to {request.command_id} left early")
+
+    def _refuses(self, service: Any, request: Deliver, message: Failure, row: StoredTurn | None) -> None:
+        if message.retryable:
+            return
+        if row is not None:
+            # It was durable before this request came in.
+            is_same = row.fingerprint == fingerprint_of(request.name, bytes(request.data))
+            if (is_same or message.code != "id_reused") and not self._is_final(row, message):
+                self.violated(
+                    "exactly once",
+                    f"{request.actor}: {request.command_id} was applied, and is refused ({message.code})",
+                )
+        if message.code == "internal":
+            return
+        self._speaks(service, request.actor, "a rejection")
+        if message.code in ("bad_amount", "insufficient_funds") and kind_of(request.actor) == "vault":
+            self._number(request, int(message.message.split()[0]))
+        if message.code in SAID_BY_THE_TABLE and kind_of(request.actor) == "session":
             stored = self.world.database.journal._by_command.get((request.actor, request.command_id))
-            if stored is None and request.name not in READS:
-                self.violated("output gate", f"{request.actor}: the reply to {request.command_id} left early")
-            if request.name == "look":
-                self._number(request, msgspec.msgpack.decode(message.data)["number"])
-        elif kind is Failure:
-            request = link.asked.pop(message.ref)
-            row = link.repeated.pop(message.ref, None)
-            if row is not None and not message.retryable:
-                # It was durable before this request came in.
-                is_same = row.fingerprint == fingerprint_of(request.name, bytes(request.data))
-                if is_same or message.code != "id_reused":
-                    self.violated(
-                        "exactly once",
-                        f"{request.actor}: {request.command_id} was applied, and is refused ({message.code})",
-                    )
-            if not message.retryable and message.code not in ("internal",):
-                self._speaks(service, request.actor, "a rejection")
-                if message.code in ("bad_amount", "insufficient_funds") and kind_of(request.actor) == "vault":
-                    self._number(request, int(message.message.split()[0]))
-        elif kind is Attached:
-            self._attached(service, message, link.asked.pop(message.ref))
+            if stored is None or not self._is_final(stored, message):
+                self.violated(
+                    "output gate", f"{request.actor}: the refusal of {request.command_id} left early"
+                )
+
+    def _is_final(self, stored: StoredTurn, message: Failure) -> bool:
+        """Whether this turn was a refusal, and this one."""
+        reply = self.final_reply(stored)
+        if reply is None:
+            return False
+        said = answer_of(0, reply)
+        return isinstance(said, Failure) and (said.code, said.message) == (message.code, message.message)
 
     def _number(self, request: Deliver, number: int) -> None:
         """An answer that names the turn it rests on."""
@@ -239,6 +333,10 @@ class Checks(Watch):
             self._speaks(service, message.actor, "a view")
             view = decode(message.view)
             gold = view.get("gold_balance", view.get("gold"))
+            if message.actor in self.tables.books:
+                if message.position not in shadow.views.get(message.view, ()):
+                    self.violated("linearizable", f"{message.actor}: {view} at {message.position}")
+                return
             golds = [
                 shadow.golds[seq]
                 for seq in range(shadow.seq, -1, -1)
@@ -261,12 +359,14 @@ class Checks(Watch):
             is_same = stored is None or stored.fingerprint == invocation.fingerprint
             if answer.code == "id_reused" and is_same:
                 self.violated("exactly once", f"{actor}: {command_id} is not a reused id")
+            elif answer.code in SAID_BY_THE_TABLE and (stored is None or not self._is_final(stored, answer)):
+                self.violated("nothing lost", f"{actor}: the refusal of {command_id} is not remembered")
             return
         data = bytes(answer.data)
         if stored is not None:
             if stored.fingerprint != invocation.fingerprint:
                 self.violated("exactly once", f"{actor}: {command_id} reused, but answered")
-            elif data != shadow.replies[stored.seq - 1]:
+            elif data != self.final_reply(stored):
                 self.violated("exactly once", f"{actor}: {command_id} got a reply that is not its own")
             if stored.seq <= invocation.floor:
                 self.violated(
@@ -274,28 +374,38 @@ class Checks(Watch):
                     f"{actor}: {command_id} is turn {stored.seq}, turn {invocation.floor} was seen before",
                 )
             seq = stored.seq
+            self.tables.answered(actor.partition("/")[2], invocation.name, decode(data))
         elif invocation.name not in READS:
             self.violated("nothing lost", f"{actor}: {command_id} is acknowledged and not in the journal")
             return
         else:
-            seq = self._read(invocation, shadow, decode(data))
+            seq = self._read(invocation, shadow, data)
         shadow.acknowledged_seq = max(shadow.acknowledged_seq, seq)
 
-    def _read(self, invocation: Invocation, shadow: Shadow, said: dict[str, Any]) -> int:
+    def _read(self, invocation: Invocation, shadow: Shadow, data: bytes) -> int:
         """The turn that a read saw: not older than what anybody had seen when it was asked."""
+        actor, floor = shadow.actor, invocation.floor
+        if invocation.name in TABLE_READS:
+            return self.tables.read(actor, invocation.name, data, invocation.data, floor)
+        said = decode(data)
+        if invocation.name == "get_crash_bets":
+            latest = max(seq for seq, _ in shadow.bets if seq <= floor)
+            if data not in [bets for seq, bets in shadow.bets if seq >= latest]:
+                self.violated("linearizable", f"{actor}: {invocation.command_id} saw {said}")
+            return floor
         if "number" in said:
             number: int = said["number"]
-            if not invocation.floor <= number <= shadow.seq or shadow.golds[number] != said["gold"]:
+            if not floor <= number <= shadow.seq or shadow.golds[number] != said["gold"]:
                 self.violated(
                     "linearizable",
-                    f"{shadow.actor}: {invocation.command_id} saw turn {number} with {said['gold']} gold;"
-                    f" turn {invocation.floor} had been seen, {shadow.seq} is durable",
+                    f"{actor}: {invocation.command_id} saw turn {number} with {said['gold']} gold;"
+                    f" turn {floor} had been seen, {shadow.seq} is durable",
                 )
             return number
         gold = said["gold_balance"]
-        if gold not in shadow.golds[invocation.floor :]:
-            self.violated("linearizable", f"{shadow.actor}: {invocation.command_id} saw {gold} gold")
-        return invocation.floor
+        if gold not in shadow.golds[floor:]:
+            self.violated("linearizable", f"{actor}: {invocation.command_id} saw {gold} gold")
+        return floor
 
     def event(self, device: str, actor: ActorId, seq: int, kind: str, data: Any) -> None:
         """An event as a client got it."""

@@ -7,17 +7,22 @@ Both ask until they have an answer for good, under the same id. They never crash
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.crash.messages import table_actor
 from clients.protocol import (
     Authenticated,
+    Broadcast,
+    Command,
     Duplicate,
     Event,
     Gap,
     Protocol,
     Unexpected,
+    encode,
 )
 from clients.protocol import Failure as FailureFrame
 from clients.protocol import Result as ResultFrame
@@ -27,11 +32,11 @@ from runtime.router import Router
 from runtime.stream import Failure, Result
 from tests.simulation.history import Invocation
 from tests.simulation.processes import SECRET, Directory, Process, session_actor
+from tests.simulation.spectators import Spectator
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-_encode = msgspec.msgpack.Encoder().encode
 PATIENCE_S = 4.0
 """Without an answer for so long, a device looks for another gateway."""
 
@@ -55,7 +60,7 @@ class Client:
 
     def wish(self, actor: ActorId, command_id: str, name: str, data: dict[str, Any]) -> None:
         spec = self.world.behavior(actor.partition("/")[0]).commands[name].data
-        encoded = _encode(msgspec.convert(data, spec))
+        encoded = encode(msgspec.convert(data, spec))
         checks = self.world.checks
         invocation = self.world.history.ask(
             self.name,
@@ -142,7 +147,7 @@ class Line(asyncio.Protocol):
 class Device(Client):
     """One device of a player, on a WebSocket to some gateway."""
 
-    def __init__(self, world: World, name: str, user: str) -> None:
+    def __init__(self, world: World, name: str, user: str, topics: Iterable[ActorId] = ()) -> None:
         super().__init__(world, name)
         self.actor = session_actor(user)
         self.user = user
@@ -151,6 +156,11 @@ class Device(Client):
         self.line: Line | None = None
         self.waiting: dict[str, Invocation] = {}
         self.has_state = False
+        self._wanted: dict[ActorId, None] = dict.fromkeys(topics)
+        """Topics: subscribed to on every connection."""
+        self._spectators: dict[ActorId, Spectator] = {}
+        self._leaving: dict[str, ActorId] = {}
+        self._requests = 0
         self._asked_s: dict[str, float] = {}
         self._heard_s = 0.0
         self._rest = b""
@@ -182,6 +192,8 @@ class Device(Client):
         self.world.checks.note(f"{self.name} is cut off")
         self.transport = None
         self.protocol.connection_lost()
+        self._spectators.clear()
+        self._leaving.clear()
         pause_s = 0.05 + 0.5 * self.random.random()
         self.process.loop.call_later(pause_s, self.process.start, self._connect)
 
@@ -231,7 +243,7 @@ class Device(Client):
             case Event():
                 self._event(happening)
             case ResultFrame(command_id, data):
-                self._answer(command_id, Result(0, msgspec.Raw(_encode(data))))
+                self._answer(command_id, Result(0, msgspec.Raw(encode(data))))
             case FailureFrame(command_id, code, message, retryable):
                 self._answer(command_id, Failure(0, code, message, retryable))
             case Authenticated():
@@ -239,10 +251,17 @@ class Device(Client):
                     for invocation in self.waiting.values():
                         invocation.attempts += 1
                     self._write(frame)
+                for topic in self._wanted:
+                    self._subscribe(topic)
+            case Broadcast(kind, data):
+                self._broadcast(kind, data)
             case Gap() | Duplicate():
                 self.world.checks.violated("events", f"{self.name}: {happening}")
-            case Unexpected():
-                pass
+            case Unexpected(frame):
+                if frame.id in self._leaving:
+                    topic = self._leaving.pop(frame.id)
+                    if topic not in self._wanted:
+                        self._spectators.pop(topic, None)
             case _:
                 self.transport.abort()
 
@@ -257,6 +276,36 @@ class Device(Client):
             return
         self.has_state = True
         checks.event(self.name, self.actor, event.seq, event.type, event.data)
+
+    # Topics
+
+    def watch(self, topic: ActorId, request: str) -> None:
+        """``subscribe`` or ``unsubscribe``, whether it is subscribed or not."""
+        if request == "subscribe":
+            self._wanted[topic] = None
+            if self.protocol.authenticated:
+                self._subscribe(topic)
+        else:
+            self._wanted.pop(topic, None)
+            if self.protocol.authenticated:
+                self._leaving[self._request("unsubscribe", topic)] = topic
+
+    def _subscribe(self, topic: ActorId) -> None:
+        self._request("subscribe", topic)
+        self._spectators.setdefault(topic, Spectator(self.world.checks, self.name, topic))
+
+    def _request(self, request: str, topic: ActorId) -> str:
+        self._requests += 1
+        request_id = f"topic-{self._requests}"
+        self._write(encode(Command(request, request_id, {"topic": topic})))
+        return request_id
+
+    def _broadcast(self, kind: str, data: dict[str, Any]) -> None:
+        topic = table_actor(data["table"])
+        if topic in self._spectators:
+            self._spectators[topic].told(kind, data)
+        else:
+            self.world.checks.violated("topics", f"{self.name} has not subscribed to {topic}: {kind} {data}")
 
     def _answer(self, command_id: str, answer: Result | Failure) -> None:
         invocation = self.waiting.pop(command_id)
@@ -280,5 +329,8 @@ class Device(Client):
 
     @property
     def is_in_sync(self) -> bool:
+        spectators = self._spectators
+        if any(topic not in spectators or not spectators[topic].is_in_sync for topic in self._wanted):
+            return False
         pushes = self.world.checks.shadow(self.actor).pushes
         return self.transport is not None and (self.protocol.last_seq or 0) == len(pushes)

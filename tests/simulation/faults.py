@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.loop import PAUSED, RUNNING
 from tests.simulation.processes import Process
 from tests.simulation.scenario import FAULTS
+from tests.simulation.tables import TABLE_FAULTS
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -28,7 +29,7 @@ class Faults:
         self._is_over = False
         self.counts: dict[str, int] = {}
         self._paused: dict[Process, None] = {}
-        for kind in FAULTS:
+        for kind in (*FAULTS, *TABLE_FAULTS):
             strike = getattr(self, f"_{kind}", None)
             if strike is not None and kind in world.scenario.faults:
                 self._schedule(kind, strike)
@@ -126,6 +127,25 @@ class Faults:
     def _host_superseded(self, random: Random) -> bool:
         return self._pause(random, self._one(random, self._world.fleet.hosts), superseded=True)
 
+    def _tables(self) -> list[Process]:
+        names = {table.host_name for table in self._world.scenario.tables}
+        return [process for process in self._world.fleet.hosts if process.name in names]
+
+    def _table_crash(self, random: Random) -> bool:
+        return self._crash(random, self._one(random, self._tables()), told=True)
+
+    def _table_lost(self, random: Random) -> bool:
+        return self._crash(random, self._one(random, self._tables()), told=False)
+
+    def _table_pause(self, random: Random) -> bool:
+        return self._pause(random, self._one(random, self._tables()))
+
+    def _table_superseded(self, random: Random) -> bool:
+        return self._pause(random, self._one(random, self._tables()), superseded=True)
+
+    def _table_cut(self, random: Random) -> bool:
+        return self._cut(random, self._one(random, self._tables()))
+
     def _gateway_crash(self, random: Random) -> bool:
         return self._crash(random, self._one(random, self._world.fleet.live("gateway")), told=True)
 
@@ -217,7 +237,10 @@ class Faults:
 
     def _database_cut(self, random: Random) -> bool:
         of = self._world.fleet.hosts + self._world.fleet.live("coordinator")
-        process = self._one(random, of)
+        return self._cut(random, self._one(random, of))
+
+    def _cut(self, random: Random, process: Process | None) -> bool:
+        """From the database, one way."""
         if process is None:
             return False
         is_request = random.random() < 0.5

@@ -16,6 +16,8 @@ from typing import Any
 
 RUNNING, PAUSED, DEAD = 0, 1, 2
 
+_TICK_S = 1e-6
+
 
 class Handle:
     """What asyncio calls a (timer) handle. Contexts are not kept: nothing here uses them."""
@@ -170,6 +172,9 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None
     ) -> Handle:  # type: ignore[override]
         simulator = self._simulator
+        if 0.0 < delay < _TICK_S:
+            # Less than a float could tell: whoever waits for what is left would wait for ever.
+            delay = _TICK_S
         return simulator.at(simulator.now + max(0.0, delay) / self._rate, self, callback, args)
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Handle:  # type: ignore[override]

@@ -7,11 +7,8 @@ that no check catches means a missing check.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
-from unittest.mock import patch
 
 import msgspec
 
@@ -21,36 +18,18 @@ from runtime.executor import Executor
 from runtime.group_commit import GroupCommit
 from runtime.host import Host
 from runtime.lease import Lease
-from runtime.lifecycle import Phase
+from runtime.lifecycle import IllegalTransition, Phase
 from runtime.memory_journal import MemoryJournal
 from runtime.outbox import Outbox
 from runtime.recall import Recall
+from runtime.residents import Residents
 from runtime.router import Router
 from runtime.stream import Deliver
 from runtime.subscriptions import Subscriptions
 from tests.simulation.database import Database
-from tests.simulation.scenario import scenario
-from tests.simulation.sweep import run
+from tests.simulation.planted_crash import PLANTED_CRASH
+from tests.simulation.planting import Patches, Planted
 from tests.simulation.vault import Vault
-
-Patches = Iterable[tuple[Any, str, Any]]
-
-
-@dataclass(frozen=True)
-class Planted:
-    name: str
-    patches: Callable[[], Patches]
-    seeds_max: int = 60
-    """Within so many seeds it must be caught."""
-    needs: frozenset[str] = frozenset()
-    """Seeds without one of these kinds of faults cannot show it, and are skipped."""
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for target, attribute, replacement in self.patches():
-                stack.enter_context(patch.object(target, attribute, replacement))
-            yield
 
 
 def _gate_opened_before_commit() -> Patches:
@@ -180,9 +159,9 @@ def _release_without_drain() -> Patches:
     async def release(self: Host, *arguments: Any) -> None:
         leaving = set(arguments[-1]) & self._owned
         self._owned -= leaving
-        for activation in self._residents(leaving):
+        for activation in self._of(leaving):
             if activation.phase is not Phase.GONE:
-                self._forget(activation)
+                self.residents.forget(activation)
 
     yield Host, "release", release
 
@@ -222,14 +201,14 @@ def _push_seq_not_restored() -> Patches:
 
 
 def _mailbox_reordered() -> Patches:
-    recovered = Host._recovered
+    recovered = Residents.recovered
 
-    def backwards(self: Host, activation: Any, found: Any) -> None:
+    def backwards(self: Residents, activation: Any, found: Any) -> None:
         if activation.mailbox:
             activation.mailbox.reverse()
         recovered(self, activation, found)
 
-    yield Host, "_recovered", backwards
+    yield Residents, "recovered", backwards
 
 
 def _router_resends_under_a_fresh_id() -> Patches:
@@ -277,25 +256,25 @@ def _reminder_forgotten_on_recovery() -> Patches:
 
 
 def _refused_without_asking_the_journal() -> Patches:
-    yield Recall, "listener", lambda self, request, listener: listener
+    yield Recall, "doubting", lambda self, request, listener: listener
 
 
 def _found_replies_forgotten_too_soon() -> Patches:
-    recovered = Host._recovered
+    recovered = Residents.recovered
 
-    def forget(self: Host, activation: Any, found: Any) -> None:
+    def forget(self: Residents, activation: Any, found: Any) -> None:
         activation.known = None
         recovered(self, activation, found)
 
-    yield Host, "_recovered", forget
+    yield Residents, "recovered", forget
 
 
 def _send_struck_off_when_it_leaves() -> Patches:
     deliver = Outbox._deliver
 
-    def eager(self: Outbox, key: Any, retry_s: float) -> None:
-        send = self._lanes[key][0]
-        deliver(self, key, retry_s)
+    def eager(self: Outbox, key: Any, retry_s: float, again: bool) -> None:
+        send = self._lanes[key][0].send
+        deliver(self, key, retry_s, again)
         self._gate.acknowledge(send.command_id)
 
     yield Outbox, "_deliver", eager
@@ -363,6 +342,18 @@ def _second_release_does_not_wait() -> Patches:
     yield Host, "release", hasty
 
 
+def _released_again_while_it_drains() -> Patches:
+    release = Host.release
+
+    async def clumsy(self: Host, epoch: int, shards: Any) -> None:
+        if epoch >= self._epoch and any(a.phase is Phase.DRAINING for a in self._of(set(shards))):
+            self._owned -= set(shards)
+            raise IllegalTransition("DRAINING → DRAINING")
+        await release(self, epoch, shards)
+
+    yield Host, "release", clumsy
+
+
 def _given_up_host_keeps_its_shards() -> Patches:
     fence = Coordinator._fence_the_gone
 
@@ -420,33 +411,12 @@ PLANTED = (
     Planted("send struck off when it leaves", _send_struck_off_when_it_leaves, 20),
     Planted("rollback keeps the state", _rollback_keeps_the_state, 60),
     Planted("upgrade of a snapshot loses a field", _upgrade_loses_a_field, 60),
-    Planted("a take restores what was released", _take_restores_what_was_released, 300),
+    Planted("a take restores what was released", _take_restores_what_was_released, 600),
     Planted("a second release does not wait", _second_release_does_not_wait, 300),
+    Planted("released again while it drains", _released_again_while_it_drains, 1000),
     Planted("a given-up host keeps its shards", _given_up_host_keeps_its_shards, 60, LONELY),
     Planted(
         "a coordinator begins without a new epoch", _coordinator_begins_without_a_new_epoch, 2000, DEPOSED
     ),
+    *PLANTED_CRASH,
 )
-
-
-def catch(planted: Planted, seeds_max: int | None = None) -> tuple[int, str] | None:
-    """``(seeds until caught, check that caught it)``, or None."""
-    with planted.applied():
-        for seed in range(seeds_max or planted.seeds_max):
-            if planted.needs and not planted.needs & scenario(seed).faults:
-                continue
-            violations = run(scenario(seed)).violations
-            if violations:
-                return seed + 1, f"{violations[0][0]}: {violations[0][1]}"
-    return None
-
-
-def print_table() -> int:
-    missed = 0
-    print(f"{'fault':<50} {'seeds':>5} {'at most':>7}  caught by")
-    for planted in PLANTED:
-        caught = catch(planted)
-        missed += caught is None
-        seeds, by = caught if caught is not None else ("—", "NOTHING")
-        print(f"{planted.name:<50} {seeds:>5} {planted.seeds_max:>7}  {by[:90]}", flush=True)
-    return 1 if missed else 0

@@ -12,17 +12,21 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from actors.crash.broadcast import CRASH_STATE
+from actors.crash.messages import KIND as CRASH
 from gateway.codec import MESSAGEPACK
 from gateway.counters import Counters
 from gateway.fanout import Fanout
 from gateway.hub import Hub
 from gateway.limits import Limits
+from gateway.listeners import Listeners
+from gateway.topics import Topics
 from gateway.websocket import RealtimeSocket
 from runtime.cluster.sockets import SocketDialer, _HostEnd
 from runtime.coordination import Coordinator
 from runtime.errors import JournalError
 from runtime.host import Host
-from runtime.identity import ActorId, Packed, ShardId, packed_shards
+from runtime.identity import ActorId, Dedicated, Packed, ShardId, packed_shards, shard_of
 from runtime.journal import Incarnation, ShardMap
 from runtime.lease import Lease
 from runtime.router import Router
@@ -130,6 +134,11 @@ class CheckedEnd(_HostEnd):
     def __eq__(self, other: object) -> bool:
         return self is other
 
+    @property
+    def is_closed(self) -> bool:
+        """What is sent now gets nowhere."""
+        return self.transport is None or self.transport.is_closing()
+
     def send(self, message: Message) -> None:
         self._service.world.checks.leaves(self._service, self, message)
         super().send(message)
@@ -184,7 +193,7 @@ class HostService:
                 await asyncio.sleep(0.5)
         world.checks.note(f"{process.name} is incarnation {self.incarnation}")
         lease = Lease(membership, self.incarnation, settings.lease_s, clock, asked_at_s, self._stop_process)
-        behaviors = world.behaviors()
+        behaviors = world.behaviors(process.name)
         self.host = Host(
             process.name,
             self.incarnation,
@@ -207,9 +216,10 @@ class HostService:
         self.router = router
         router.start()
         self.host.start(router)
-        world.network.listen(
-            address.removeprefix("unix:"), process.name, process.loop, lambda: CheckedEnd(self)
-        )
+        if world.processes.get(process.name) is process:
+            # Whoever was given up before it came so far finds its address taken.
+            here = address.removeprefix("unix:")
+            world.network.listen(here, process.name, process.loop, lambda: CheckedEnd(self))
         with suppress(OSError, TimeoutError):
             await directory.joined()
 
@@ -239,8 +249,11 @@ class CoordinatorService:
             if isinstance(behavior.placement, Packed)
             for shard in packed_shards(behavior.kind, behavior.placement)
         ]
+        tables = [shard_of(table.actor, Dedicated()) for table in world.scenario.tables]
+        always_on = {CRASH: tables} if tables else {}
+        settings = world.scenario.coordinator
         self.fleet = FleetClient(process)
-        self.core = Coordinator(membership, self.fleet, packed, world.scenario.coordinator, process.clock)
+        self.core = Coordinator(membership, self.fleet, packed, settings, process.clock, always_on)
 
     async def main(self) -> None:
         await self.core.run()
@@ -286,6 +299,16 @@ class FleetClient:
             await world.network.call(self._process, lambda: world.processes.get(name), work)
 
 
+class Bearer(str):
+    """Whoever names a user is that user, for ever."""
+
+    issued_s = 0
+
+    @property
+    def user_id(self) -> str:
+        return str(self)
+
+
 class Socket(RealtimeSocket):
     """The real WebSocket shell, past its opening handshake. Hashes alike in every run."""
 
@@ -318,7 +341,10 @@ class GatewayService:
     async def main(self) -> None:
         process, world = self.process, self.world
         limits = Limits(**world.scenario.gateway_limits)
-        fanout = Fanout(limits, Counters(), process.clock, draw=process.random.random)
+        counters, draw = Counters(), process.random.random
+        fanout = Fanout(limits, counters, process.clock, draw=draw)
+        known: dict[str, ActorId] = {table.actor: table.actor for table in world.scenario.tables}
+        topics = Topics(known, {CRASH: CRASH_STATE}, limits, counters, process.clock, draw=draw)
         behaviors = world.behaviors()
         self.router = Router(
             {behavior.kind: behavior.placement for behavior in behaviors},
@@ -326,17 +352,19 @@ class GatewayService:
             SocketDialer(process.name, SECRET),
             process.clock,
             world.scenario.router,
-            fanout,
+            Listeners(fanout, topics),
         )
         fanout.bind(self.router)
+        topics.bind(self.router)
         [session] = [behavior for behavior in behaviors if behavior.kind == "session"]
         dependencies: Any = SimpleNamespace(
             limits=limits,
             allowed_origins=(),
             router=self.router,
             fanout=fanout,
+            topics=topics,
             clock=process.clock,
-            tokens=SimpleNamespace(verify=lambda token: token),
+            tokens=SimpleNamespace(verify=Bearer),
             catalogue=session.commands,
         )
         self.hub = Hub(dependencies)

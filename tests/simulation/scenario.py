@@ -6,13 +6,16 @@ shrink a failure) does not change the others.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+from runtime.identity import ActorId
 from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
 from tests.simulation.database import DatabaseSettings
+from tests.simulation.tables import TABLE_FAULTS, Table, table_faults, tables_of, watchers, wishes
 
 PROCESS_FAULTS = (
     "host_crash",
@@ -39,6 +42,7 @@ DATABASE_FAULTS = (
 )
 OTHER_FAULTS = ("wall_jump", "clock_drift", "bursts", "defects")
 FAULTS = PROCESS_FAULTS + NETWORK_FAULTS + DATABASE_FAULTS + OTHER_FAULTS
+"""Drawn for every world. Those of tables have a draw of their own."""
 
 ORDER_KEEPING = frozenset(
     {*DATABASE_FAULTS, *OTHER_FAULTS, "network_slow"} - {"database_cut", "database_down", "call_refused"}
@@ -59,13 +63,16 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati", "Paci
 
 @dataclass(frozen=True)
 class Step:
-    """One wish of one client. ``repeats`` is the place of an earlier step whose id is used again."""
+    """One wish of one client. ``repeats`` is the place of an earlier step whose id is used again;
+    ``after`` a (table, round, phase) from whose beginning ``at_s`` counts."""
 
     at_s: float
     client: int
     name: str
     data: dict[str, Any]
     repeats: int | None = None
+    after: tuple[str, int, str] | None = None
+    is_crash: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,10 +104,20 @@ class Scenario:
     wall_begins_ms: int
     intensity: float
     """Process and network faults a second."""
+    tables: tuple[Table, ...] = ()
+    watching: dict[int, list[ActorId]] = field(default_factory=dict, repr=False)
+    """The topics that a device subscribes to from the start."""
     plan: tuple[Step, ...] = field(default=(), repr=False)
 
-    def without(self, fault: str) -> Scenario:
-        return _with_faults(self, self.faults - {fault})
+    def without(self, part: str) -> Scenario:
+        """A kind of fault, or ``tables``: the Crash tables and all bets."""
+        if part == "tables":
+            kept = tuple(step for step in self.plan if not step.is_crash)
+            return replace(self.without_faults(TABLE_FAULTS), tables=(), watching={}, plan=kept)
+        return self.without_faults({part})
+
+    def without_faults(self, faults: Iterable[str]) -> Scenario:
+        return _with_faults(self, self.faults - set(faults))
 
     def shortened(self, steps: int) -> Scenario:
         return replace(self, plan=self.plan[:steps], steps=steps)
@@ -135,7 +152,7 @@ def scenario(seed: int) -> Scenario:
         load_actors_max=random.choice((1, 256)),
         journal_deadline_s=random.choice((2.0, 10.0)),
         backfill_turns_max=random.choice((1, 3, 500)),
-        outbox_in_flight_max=random.choice((1, 2, 1000)) if tight() < 0.3 else 1000,
+        outbox_queued_max=random.choice((1, 2, 1000)) if tight() < 0.3 else 1000,
         outbox_poll_s=random.choice((0.5, 1.0)),
         reminder_poll_s=random.choice((0.3, 0.8)),
         reminders_per_poll_max=random.choice((1, 1000)),
@@ -177,10 +194,35 @@ def scenario(seed: int) -> Scenario:
         wall_begins_ms=int(random.choice(MOMENTS).timestamp() * 1000),
         intensity=random.choice((0.3, 0.8, 2.0)),
     )
-    return _with_faults(replace(made, plan=tuple(plan(made))), faults)
+    return _with_faults(_with_tables(replace(made, plan=tuple(plan(made)))))
 
 
-def _with_faults(made: Scenario, faults: frozenset[str]) -> Scenario:
+def _with_tables(made: Scenario) -> Scenario:
+    tables = tables_of(made.seed)
+    if not tables:
+        return made
+    faults = made.faults
+    if not faults <= ORDER_KEEPING:
+        faults |= table_faults(made.seed)
+    first = len(made.plan)
+    crash = [
+        Step(
+            wish.at_s,
+            wish.client,
+            wish.name,
+            wish.data,
+            None if repeats is None else first + repeats,
+            wish.after,
+            is_crash=True,
+        )
+        for wish, repeats in wishes(made.seed, made.devices, made.callers, made.storm_s, tables)
+    ]
+    watching = watchers(made.seed, made.devices, tables)
+    return replace(made, faults=faults, tables=tables, watching=watching, plan=(*made.plan, *crash))
+
+
+def _with_faults(made: Scenario, faults: frozenset[str] | None = None) -> Scenario:
+    faults = made.faults if faults is None else faults
     random = Random(f"{made.seed}/rates")
     rates = {name: random.choice((3, 10, 40)) for name in DATABASE_FAULTS}
 

@@ -6,11 +6,15 @@ else of the runtime's recovery.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
+from actors.crash.bets import open_bets, settled_bets
+from actors.crash.messages import KIND as CRASH
+from actors.crash.messages import GetCrashBetsResult
 from runtime.activation import Codec
 from runtime.behavior import Behavior
 from runtime.identity import ActorId, key_of
@@ -21,7 +25,10 @@ encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder().decode
 
 
-@cache
+_NO_BETS = encode(GetCrashBetsResult([], []))
+
+
+@lru_cache(256)
 def codec_of(behavior: Behavior[Any]) -> Codec[Any]:
     return Codec(behavior)
 
@@ -37,14 +44,23 @@ class Shadow:
         self.seq = 0
         self.pushes: list[tuple[str, bytes]] = []
         """Every outgoing event, in order: the one with push seq n stands at n - 1."""
-        self.golds = [0]
+        self.golds = [self.gold]
         """After each turn; before the first at 0."""
         self.push_seqs = [0]
         self.replies: list[bytes] = []
         self.acknowledged_seq = 0
         """The latest turn that somebody outside has seen the effect of."""
         self.reminders: dict[str, ReminderRecord] = {}
+        self.events: Sequence[Any] = ()
+        """Of the latest turn."""
+        self._shows = behavior.kind == CRASH
+        self.views: dict[bytes, list[int]] = {}
+        """Of a table: after which push seqs it looked like this."""
+        self.bets: list[tuple[int, bytes]] = [(0, _NO_BETS)]
+        """Of a session: what its bets look like, from which turn on."""
         self._seen: dict[int, Any] = {}
+        if self._shows:
+            self._show()
 
     def feed(self, turn: TurnRecord) -> list[str]:
         """Apply a turn; what is wrong with it."""
@@ -52,7 +68,8 @@ class Shadow:
         if turn.seq != self.seq + 1:
             wrong.append(f"turn {turn.seq} after {self.seq}")
         body = decode_body(turn.body)
-        for event in self._codec.events(body.events):
+        self.events = self._codec.events(body.events)
+        for event in self.events:
             self.behavior.evolve(self.state, event)
         self.seq = turn.seq
         reply = bytes(body.reply)
@@ -61,15 +78,37 @@ class Shadow:
         if turn.push_seq != len(self.pushes):
             wrong.append(f"push seq {turn.push_seq}, should be {len(self.pushes)}")
         said = decode(reply)
-        gold = said.get("gold_balance", said.get("gold", self.state.gold))
-        if gold != self.state.gold:
-            wrong.append(f"the reply says {gold} gold, the events say {self.state.gold}")
+        if isinstance(said, dict):
+            wrong += self._said(said)
+        self.golds.append(self.gold)
+        self.push_seqs.append(turn.push_seq)
+        if self._shows:
+            self._show()
+        elif any(type(event).__name__.startswith("Crash") for event in self.events):
+            state: Any = self.state
+            self.bets.append((self.seq, encode(GetCrashBetsResult(open_bets(state), settled_bets(state)))))
+        return wrong
+
+    @property
+    def gold(self) -> int:
+        """A table has none."""
+        gold: int = getattr(self.state, "gold", 0)
+        return gold
+
+    def _said(self, said: dict[str, Any]) -> list[str]:
+        wrong = []
+        gold = said.get("gold_balance", said.get("gold", self.gold))
+        if gold != self.gold:
+            wrong.append(f"the reply says {gold} gold, the events say {self.gold}")
         number = said.get("number", self.seq)
         if number != self.seq:
             wrong.append(f"the reply says turn {number}")
-        self.golds.append(self.state.gold)
-        self.push_seqs.append(turn.push_seq)
         return wrong
+
+    def _show(self) -> None:
+        at = self.views.setdefault(encode(self.behavior.view(self.state)), [])
+        if not at or at[-1] != len(self.pushes):
+            at.append(len(self.pushes))
 
     def event(self, push_seq: int) -> tuple[str, Any]:
         """An outgoing event as a client should see it."""

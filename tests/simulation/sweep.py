@@ -140,9 +140,10 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.disable(logging.NOTSET)
     if arguments.planted:
-        from tests.simulation.planted import print_table
+        from tests.simulation.planted import PLANTED
+        from tests.simulation.planting import print_table
 
-        sys.exit(print_table())
+        sys.exit(print_table(PLANTED))
     if arguments.seed is not None:
         if arguments.shrink:
             _explain(arguments.seed)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.planted import PLANTED, Planted, catch
+from tests.simulation.planted import PLANTED
+from tests.simulation.planting import Planted, catch
 
 QUICK_SEEDS = 30
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from actors.catalogue import behaviors as catalogue
+from actors.crash.messages import KIND as CRASH
+from actors.crash.round import TableRules
+from actors.crash.table import CrashTable
 from runtime.behavior import Behavior
 from runtime.errors import RuntimeFault
 from runtime.identity import ActorId, Dedicated, Packed
@@ -26,18 +29,36 @@ from tests.simulation.loop import Simulator
 from tests.simulation.network import Network
 from tests.simulation.processes import Process, session_actor
 from tests.simulation.scenario import Scenario, Step
+from tests.simulation.tables import Hashes
 from tests.simulation.vault import Vault, VaultBefore
 
+Rules = tuple[tuple[str, TableRules], ...]
 REST_S = 120.0
 """Within this time after the last fault everything must be answered and quiet."""
 
 
-@cache
-def _behavior(kind: str, dedicated: bool, shards: int, before: bool = False) -> Behavior[Any]:
-    made: Behavior[Any]
-    made = catalogue()["session"] if kind == "session" else VaultBefore() if before else Vault()
+@lru_cache(128)
+def _vault(dedicated: bool, shards: int, before: bool) -> Behavior[Any]:
+    made = VaultBefore() if before else Vault()
     made.placement = Dedicated() if dedicated else Packed(shards)
     return made
+
+
+@lru_cache(128)
+def _session(dedicated: bool, shards: int, tables: Rules) -> Behavior[Any]:
+    made = catalogue(dict(tables))["session"]
+    made.placement = Dedicated() if dedicated else Packed(shards)
+    return made
+
+
+def _table(tables: Rules, hashes: Hashes | None) -> Behavior[Any]:
+    made = CrashTable(dict(tables), hashes)
+    # As often as the host does for others.
+    made.snapshot_interval_turns = None  # type: ignore[misc]
+    return made
+
+
+_blind_table = lru_cache(128)(lambda tables: _table(tables, None))
 
 
 class Outcome(NamedTuple):
@@ -59,6 +80,7 @@ class World:
         self.wall_jumped_ms = 0
         self.is_released = not scenario.upgrades
         self.history = History()
+        self._rules: Rules = tuple((table.name, table.rules) for table in scenario.tables)
         self.checks = Checks(self, with_timeline)
         self.network = Network(self.simulator, seed, scenario.latency_s, scenario.network_slow_one_in)
         self.database = Database(self.simulator, seed, scenario.database, -scenario.drift_max / 2)
@@ -66,6 +88,9 @@ class World:
         self.processes: dict[str, Process] = {}
         self.fleet = Fleet(self)
         self.clients: list[Client] = []
+        self.wishes_left = 0
+        self._awaiting: dict[tuple[str, int, str], list[tuple[int, Step]]] = {}
+        self.checks.tables.reached = self._reached
         self.faults = Faults(self)
 
     # What everybody needs to know
@@ -75,16 +100,25 @@ class World:
         return self.wall_begins_ms + self.wall_jumped_ms + self.simulator.now * 1000.0
 
     def behavior(self, kind: str) -> Behavior[Any]:
-        """As of the release: what the checks measure by."""
+        """As of the release: what the checks measure by. Its tables know no hash."""
         scenario = self.scenario
-        dedicated = scenario.sessions_dedicated if kind == "session" else scenario.vaults_dedicated
-        return _behavior(kind, dedicated, scenario.shards)
+        if kind == CRASH:
+            return _blind_table(self._rules)
+        if kind == "session":
+            return _session(scenario.sessions_dedicated, scenario.shards, self._rules)
+        return _vault(scenario.vaults_dedicated, scenario.shards, False)
 
-    def behaviors(self) -> list[Behavior[Any]]:
-        """As they run now."""
+    def behaviors(self, host: str = "") -> list[Behavior[Any]]:
+        """As they run now. Only the host of a table gets its hashes."""
         scenario = self.scenario
-        vault = _behavior("vault", scenario.vaults_dedicated, scenario.shards, not self.is_released)
-        return [self.behavior("session"), vault]
+        made = [
+            self.behavior("session"),
+            _vault(scenario.vaults_dedicated, scenario.shards, not self.is_released),
+        ]
+        if scenario.tables:
+            own = [Hashes(table) for table in scenario.tables if table.host_name == host]
+            made.append(_table(self._rules, own[0]) if own else self.behavior(CRASH))
+        return made
 
     def wakes(self, actor: ActorId) -> bool:
         """Whether a reminder of the actor is anybody's business."""
@@ -105,17 +139,20 @@ class World:
 
     def run(self) -> Outcome:
         watcher = _Defects(self.checks)
-        log = logging.getLogger("runtime")
-        log.addHandler(watcher)
-        propagate, log.propagate = log.propagate, False
+        logs = [logging.getLogger(name) for name in ("runtime", "gateway")]
+        propagate = [log.propagate for log in logs]
+        for log in logs:
+            log.addHandler(watcher)
+            log.propagate = False
         try:
             self._begin()
             self.simulator.run_until(self.scenario.storm_s + 1.0)
             if not self.checks.violations:
                 self._calm_down()
         finally:
-            log.removeHandler(watcher)
-            log.propagate = propagate
+            for log, was in zip(logs, propagate, strict=True):
+                log.removeHandler(watcher)
+                log.propagate = was
         counts = dict(self.faults.counts)
         for kind, count in self.database.counts.items():
             counts[kind] = counts.get(kind, 0) + count
@@ -137,16 +174,31 @@ class World:
         self.start_processes()
         for number in range(scenario.devices):
             user = f"user{number % scenario.users}"
-            self.clients.append(Device(self, f"device-{number}", user))
+            topics = scenario.watching.get(number, ())
+            self.clients.append(Device(self, f"device-{number}", user, topics))
         for number in range(scenario.callers):
             self.clients.append(Caller(self, f"caller-{number}"))
+        self.wishes_left = len(scenario.plan)
         for place, step in enumerate(scenario.plan):
-            self.simulator.at(step.at_s, None, self._wish, (place, step))
+            if step.after is None:
+                self.simulator.at(step.at_s, None, self._wish, (place, step))
+            else:
+                self._awaiting.setdefault(step.after, []).append((place, step))
+
+    def _reached(self, table: str, round_number: int, phase: str) -> None:
+        """A round came to a phase, for good."""
+        for place, step in self._awaiting.pop((table, round_number, phase), ()):
+            self.simulator.after(step.at_s, self._wish, place, step)
 
     def _wish(self, place: int, step: Step) -> None:
+        self.wishes_left -= 1
         client = self.clients[step.client]
-        name, _, vault = step.name.partition(" ")
-        actor = ActorId(f"vault/{vault}") if vault else session_actor(client.user)  # type: ignore[attr-defined]
+        name, _, to = step.name.partition(" ")
+        if name in ("subscribe", "unsubscribe"):
+            client.watch(ActorId(to), name)  # type: ignore[attr-defined]
+            return
+        user = getattr(client, "user", "")
+        actor = ActorId(to if "/" in to else f"vault/{to}") if to else session_actor(user)
         command_id = f"{client.name}.{place if step.repeats is None else step.repeats}"
         client.wish(actor, command_id, name, step.data)
 
