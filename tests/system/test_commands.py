@@ -78,7 +78,9 @@ async def test_a_gift_to_nobody_comes_back(arena: Arena) -> None:
 def test_status_doctor_and_migrate_are_content(arena: Arena) -> None:
     status = arena.status()
     assert status["state"] == "ready"
-    assert sum(host["shards"] for host in status["hosts"]) == 64
+    shards = {host["name"]: host["shards"] for host in status["hosts"]}
+    assert shards.pop("crash-main") == 1
+    assert sum(shards.values()) == 64
     findings = json.loads(arena.run("doctor", "--json").stdout)
     assert [f["check"] for f in findings if not f["ok"]] == []
     assert "ray dashboard" in {finding["check"] for finding in findings}
@@ -105,7 +107,7 @@ def test_ray_shows_the_named_actors(arena: Arena) -> None:
     )  # fmt: skip
     assert listed.returncode == 0, listed.stderr
     actors = {a["name"]: a for a in json.loads(listed.stdout) if a["state"] == "ALIVE"}
-    assert {"coordinator", "session-host-0", "session-host-1", "gateway-0"} <= actors.keys()
+    assert {"coordinator", "session-host-0", "session-host-1", "gateway-0", "crash-main"} <= actors.keys()
     assert actors["session-host-0"]["class_name"] == "SessionHost"
     assert "incarnation" in actors["session-host-0"]["repr_name"]
 
