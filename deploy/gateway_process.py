@@ -43,7 +43,12 @@ class CasinoGateway:
         tables = {str(actor): actor for actor in map(table_actor, configuration.crash_tables)}
         topics = Topics(tables, {CRASH: CRASH_STATE}, limits, counters)
         router = make_router(Listeners(fanout, topics))
+        # Connections of their own: no flood of sign-ins or exports may hold up a ban.
         self._stores = AccountStores(configuration.dsn)
+        self._office_stores = AccountStores(configuration.dsn, connections_max=2, name="casino-back-office")
+        self._revocation_stores = AccountStores(
+            configuration.dsn, connections_max=1, name="casino-revocations"
+        )
         self._keys = SigningKeys(
             configuration.signing_keys, KeyFile(Path(configuration.signing_keys_file)), clock
         )
@@ -66,8 +71,8 @@ class CasinoGateway:
                 front_door=front_door(
                     self._stores, configuration.redis_url, configuration.secrets["refresh-key"]
                 ),
-                revocation_feed=self._stores.revocations,
-                back_office=back_office(self._stores, configuration.secrets["invite-key"]),
+                revocation_feed=self._revocation_stores.revocations,
+                back_office=back_office(self._office_stores, configuration.secrets["invite-key"]),
                 user_rate=_per_minute(
                     configuration, clock, "user_rate", configuration.requests_per_minute_of_user
                 ),
@@ -90,7 +95,8 @@ class CasinoGateway:
     async def stop(self) -> None:
         await self._server.stop()
         await self._keys.stop()
-        await self._stores.close()
+        for stores in (self._stores, self._office_stores, self._revocation_stores):
+            await stores.close()
 
     def status(self) -> dict[str, int]:
         counters = self._server.counters

@@ -187,6 +187,9 @@ class WatchedRing:
             self.ring.replace(*keys_at(keys, self._clock.now_ms()))
         except KeyFileError as error:
             _log.warning("signing keys not read", extra={"reason": str(error)})
+        except Exception:
+            # A watch that has died would miss the rotation that an emergency needs.
+            _log.exception("signing keys could not be read")
         if self.ring.active[0] != signed_with:
             _log.info("another signing key", extra={"kid": self.ring.active[0]})
 

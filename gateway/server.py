@@ -105,17 +105,17 @@ class GatewayServer:
 
     async def stop(self) -> None:
         """Drain, and end. Idempotent."""
+        if self._server is not None and self._serving is not None:
+            await self.drain()
+            self._server.should_exit = True
+            await self._serving
+            self._hub.stop()
+            if self._socket is not None:
+                self._socket.close()
+            self._server = None
+        # Last of all: until then there are answers, which the banned must not get.
         if self._revocations is not None:
             await self._revocations.stop()
-        if self._server is None or self._serving is None:
-            return
-        await self.drain()
-        self._server.should_exit = True
-        await self._serving
-        self._hub.stop()
-        if self._socket is not None:
-            self._socket.close()
-        self._server = None
 
 
 def _listening_socket(host: str, port: int, kernel_unsent_bytes_max: int) -> socket.socket:

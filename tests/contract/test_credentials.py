@@ -113,7 +113,11 @@ async def test_a_guest_becomes_a_full_account_under_the_same_id(stores: AccountS
     await stores.refresh_tokens.open("u_1", digest("token"), HOUR_S)
     await sign_up(stores, "u_1", "ann", from_guest=True)
     assert await fetch(dsn, "SELECT user_id, kind, username FROM accounts") == [("u_1", "full", "ann")]
-    await stores.refresh_tokens.rotate(digest("token"), digest("next"), HOUR_S, 10)
+    with pytest.raises(Rejected) as ended:
+        # Whoever else has held it while this was a guest must not hold the account.
+        await stores.refresh_tokens.rotate(digest("token"), digest("next"), HOUR_S, 10)
+    assert ended.value.code == "refresh_revoked"
+    assert await value(dsn, "SELECT because FROM revocations WHERE user_id = 'u_1'") == "sign_up"
     await stores.accounts.create_guest("u_2")
     await stores.administration.ban("u_2", ADMIN, "cheats", "ban")
     another = await invite(stores, "another")

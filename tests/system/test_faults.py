@@ -86,15 +86,19 @@ async def test_postgres_killed_under_load(arena: Arena) -> None:
     await _under_load(arena, hurt, max(8.0, FAULT_SECONDS / 3))
 
 
+def _session_hosts(arena: Arena) -> list[dict[str, Any]]:
+    return [host for host in arena.status()["hosts"] if host["name"].startswith("session-host-")]
+
+
 async def test_a_stopped_host_is_replaced_and_stays_silent(arena: Arena) -> None:
-    before = {host["incarnation"] for host in arena.status()["hosts"]}
+    before = {host["incarnation"] for host in _session_hosts(arena)}
     async with arena.bots(PLAYERS, FAULT_SECONDS + 6) as playing:
         await asyncio.sleep(3.0)
         victim = arena.actors("SessionHost")[0]
         victim.send_signal(signal.SIGSTOP)
         # Past its lease, and past the takeover by the other host.
         await asyncio.sleep(7.0)
-        owning = {h["incarnation"] for h in arena.status()["hosts"] if h["shards"] and not h["fenced"]}
+        owning = {h["incarnation"] for h in _session_hosts(arena) if h["shards"] and not h["fenced"]}
         assert len(owning & before) == 1
         victim.send_signal(signal.SIGCONT)
         await asyncio.sleep(1.0)
@@ -107,9 +111,9 @@ async def test_hosts_added_and_removed_under_load(arena: Arena) -> None:
     async with arena.bots(PLAYERS, FAULT_SECONDS + 8) as playing:
         await asyncio.sleep(2.0)
         arena.run("scale", "--session-hosts", "3")
-        await _until(lambda: sum(1 for h in arena.status()["hosts"] if h["shards"] >= 20) == 3)
+        await _until(lambda: sum(1 for h in _session_hosts(arena) if h["shards"] >= 20) == 3)
         arena.run("scale", "--session-hosts", "2")
-        await _until(lambda: sum(1 for h in arena.status()["hosts"] if h["shards"]) == 2)
+        await _until(lambda: sum(1 for h in _session_hosts(arena) if h["shards"]) == 2)
         report = await _checked(arena, await playing)
     assert report["reconnects"] == 0, "a move of shards must not cost a socket"
 

@@ -50,6 +50,9 @@ BEGIN
     BEGIN
         IF p_from_guest THEN
             UPDATE accounts SET kind = 'full', username = p_username WHERE user_id = p_user;
+            -- Whoever else has held the guest's tokens must not hold the account.
+            PERFORM end_refresh_families(p_user, 'sign_up');
+            PERFORM void_access_tokens(p_user, 'sign_up');
         ELSE
             INSERT INTO accounts (user_id, kind, username) VALUES (p_user, 'full', p_username);
         END IF;
