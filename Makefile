@@ -31,7 +31,7 @@ check: $(STAMP) ## Style, types, layers
 	$(BIN)/lint-imports
 
 test: check ## Every check and every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 sim: $(STAMP) ## Simulate SEEDS=500 seeded worlds and check every promise in each; SEED=n replays one
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --timeline,--seeds $(SEEDS))

@@ -15,7 +15,7 @@ class Shrunk(NamedTuple):
     scenario: Scenario
     violation: tuple[str, str]
     dropped: set[str]
-    """Kinds of faults that the failure does not need."""
+    """Kinds of faults that the failure does not need, and ``tables``."""
 
 
 def shrink(failing: Scenario, run: Callable[[Scenario], Outcome]) -> Shrunk:
@@ -33,7 +33,8 @@ def shrink(failing: Scenario, run: Callable[[Scenario], Outcome]) -> Shrunk:
         found = run(candidate).violations
         return found[0] if found and found[0][0] == check else None
 
-    for fault in sorted(failing.faults):
+    parts = sorted(failing.faults)
+    for fault in ["tables", *parts] if failing.tables else parts:
         if runs < RUNS_MAX and (found := fails(candidate := best.without(fault))):
             best, violation = candidate, found
             dropped.add(fault)

@@ -133,7 +133,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seed", type=int, help="run this one only")
     parser.add_argument("--timeline", action="store_true", help="print what happened, moment by moment")
-    parser.add_argument("--without", action="append", default=[], help="leave a kind of fault out")
+    parser.add_argument(
+        "--without", action="append", default=[], help="leave a kind of fault, or tables, out"
+    )
     parser.add_argument("--steps", type=int, help="keep only so many commands")
     parser.add_argument("--shrink", action="store_true", help="shrink the failure of --seed")
     parser.add_argument("--planted", action="store_true", help="how many seeds catch each planted fault")

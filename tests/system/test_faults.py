@@ -19,6 +19,8 @@ pytestmark = pytest.mark.system
 FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "10"))
 """How long each fault test plays; set it to 60 or more for a longer look."""
 DEDICATED = os.environ.get("CASINO_SESSION_PLACEMENT") == "dedicated"
+SESSION_HOST = "DedicatedHost" if DEDICATED else "SessionHost"
+"""The class of the processes that hold sessions."""
 """Export it to run the suite with a process for each session; with few players, then."""
 PLAYERS = int(os.environ.get("CASINO_FAULT_PLAYERS", "100"))
 
@@ -57,7 +59,7 @@ async def _under_load(arena: Arena, hurt: Callable[[int], None], every_s: float)
 
 
 async def test_sessions_hosts_killed_under_load(arena: Arena) -> None:
-    await _under_load(arena, lambda number: arena.kill("SessionHost", number), 5.0)
+    await _under_load(arena, lambda number: arena.kill(SESSION_HOST, number), 5.0)
 
 
 async def test_gateway_killed_under_load(arena: Arena) -> None:
@@ -72,7 +74,7 @@ async def test_coordinator_killed_under_load(arena: Arena) -> None:
 async def test_coordinator_and_host_killed_together(arena: Arena) -> None:
     def hurt(number: int) -> None:
         arena.kill("Coordinator")
-        arena.kill("SessionHost", number)
+        arena.kill(SESSION_HOST, number)
 
     await _under_load(arena, hurt, 6.0)
 
@@ -94,7 +96,7 @@ async def test_a_stopped_host_is_replaced_and_stays_silent(arena: Arena) -> None
     before = {host["incarnation"] for host in _session_hosts(arena)}
     async with arena.bots(PLAYERS, FAULT_SECONDS + 6) as playing:
         await asyncio.sleep(3.0)
-        victim = arena.actors("SessionHost")[0]
+        victim = arena.actors(SESSION_HOST)[0]
         victim.send_signal(signal.SIGSTOP)
         # Past its lease, and past the takeover by the other host.
         await asyncio.sleep(7.0)
@@ -103,7 +105,7 @@ async def test_a_stopped_host_is_replaced_and_stays_silent(arena: Arena) -> None
         victim.send_signal(signal.SIGCONT)
         await asyncio.sleep(1.0)
         # Its first renewal or commit tells it that it was fenced, and it ends itself.
-        assert not victim.is_running() or victim.pid not in {p.pid for p in arena.actors("SessionHost")}
+        assert not victim.is_running() or victim.pid not in {p.pid for p in arena.actors(SESSION_HOST)}
         await _checked(arena, await playing)
 
 
@@ -144,10 +146,10 @@ async def test_dedicated_placement_plays_and_survives(data: Path) -> None:
     with running(data, CASINO_SESSION_PLACEMENT="dedicated") as arena:
         async with arena.bots(4, 30, sign_up_parallel=4) as playing:
             await asyncio.sleep(12.0)
-            assert len(arena.actors("SessionHost")) == 4
-            arena.kill("SessionHost", 1)
+            assert len(arena.actors("DedicatedHost")) == 4
+            arena.kill("DedicatedHost", 1)
             await asyncio.sleep(5.0)
-            stopped = arena.actors("SessionHost")[0]
+            stopped = arena.actors("DedicatedHost")[0]
             stopped.send_signal(signal.SIGSTOP)
             # Nobody else can have its name: past its lease it is ended, and begins a new life.
             await _until(lambda: not stopped.is_running() or stopped.status() == psutil.STATUS_ZOMBIE)

@@ -21,7 +21,7 @@ PAGE = "https://casino.example"
         ("GET", "/api/dashboard", 200),
         ("GET", "/api/nothing", 404),
         ("DELETE", "/api/dashboard", 405),
-        ("POST", "/api/games/slots/spin", 400),
+        ("POST", "/api/games/slots/spin", 422),
         ("GET", "/healthz", 200),
     ],
 )
