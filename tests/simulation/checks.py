@@ -147,8 +147,12 @@ class Checks(Watch):
         if (actor, command_id) in self.world.database.journal._by_command:
             self.violated("exactly once", f"{actor}: {command_id} is applied a second time")
         shadow = self.shadow(actor)
-        self.tables.committing(turn, shadow)
-        self._wrong("journal", actor, shadow.feed(turn))
+        try:
+            self.tables.committing(turn, shadow)
+            self._wrong("journal", actor, shadow.feed(turn))
+        except Exception as error:
+            self.violated("journal", f"{actor}: turn {turn.seq} does not follow on {shadow.seq}: {error!r}")
+            return
         if command_id.startswith(REMINDER_PREFIX):
             self._fired(turn, shadow)
         elif command_id.startswith(ANSWER_PREFIX):

@@ -424,7 +424,7 @@ PLANTED = (
     Planted("rollback keeps the state", _rollback_keeps_the_state, 60),
     Planted("upgrade of a snapshot loses a field", _upgrade_loses_a_field, 60),
     Planted("a take restores what was released", _take_restores_what_was_released, 1500),
-    Planted("a second release does not wait", _second_release_does_not_wait, 300),
+    Planted("a second release does not wait", _second_release_does_not_wait, 600),
     Planted("released again while it drains", _released_again_while_it_drains, 600),
     Planted("a given-up host keeps its shards", _given_up_host_keeps_its_shards, 60, LONELY),
     Planted(
