@@ -29,6 +29,7 @@ from runtime.journal import (
     StoredTurn,
     TurnRecord,
 )
+from runtime.relay import Claim, Page, Place, Superseded
 
 AMOUNT_MAX = 2**63 - 1
 CONSTRAINED = ("player:", "escrow:")
@@ -125,6 +126,10 @@ class MemoryJournal:
     @property
     def turns_kept(self) -> int:
         return len(self._by_command)
+
+    def committed(self) -> list[StoredTurn]:
+        """Every turn, in the order of the commits."""
+        return list(self._by_command.values())
 
     async def commit(self, batch: CommitBatch) -> None:
         if not self._membership.may_write(batch.incarnation):
@@ -232,3 +237,25 @@ class MemoryJournal:
     async def reminders_due(self, before_ms: int, after: ReminderKey, limit: int) -> list[ReminderRecord]:
         due = {(r.due_ms, r.actor, r.name): r for r in self._reminders.values() if r.due_ms <= before_ms}
         return [due[key] for key in sorted(due) if key > after][:limit]
+
+
+class MemoryJournalTail:
+    """The journal as the event relay sees it. One object serves every life of the relay."""
+
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self._epoch = 0
+        self._place = Place(0, 0)
+
+    async def claim(self) -> Claim:
+        self._epoch += 1
+        return Claim(self._epoch, self._place)
+
+    async def read(self, after: Place, turns_max: int) -> Page:
+        turns = self._journal.committed()[after.position : after.position + turns_max]
+        return Page(turns, Place(0, after.position + len(turns)))
+
+    async def advance(self, epoch: int, place: Place) -> None:
+        if epoch != self._epoch:
+            raise Superseded(f"epoch {epoch}: a later relay has claimed the journal")
+        self._place = place

@@ -18,6 +18,7 @@ from ray.exceptions import ActorDiedError, RayError
 
 from runtime.cluster.gateway_actor import Gateway
 from runtime.cluster.host_actor import DedicatedHost, SessionHost
+from runtime.cluster.service_actor import SERVICES
 from runtime.cluster.wiring import NAMESPACE, Wiring
 from runtime.coordination import is_session_host
 from runtime.identity import ShardId
@@ -62,6 +63,7 @@ class RayFleet:
         self._on_change = on_change
         self._hosts: dict[str, Any] = {}
         self._gateways: dict[str, Any] = {}
+        self._services: dict[str, Any] = {}
         self._watched: set[tuple[str, Incarnation]] = set()
         self._dead: set[tuple[str, Incarnation]] = set()
         self._local: dict[tuple[str, Incarnation], int] = {}
@@ -77,6 +79,10 @@ class RayFleet:
                     SessionHost if is_session_host(name) else DedicatedHost, name
                 )
             self._watch(name, self._hosts, self._observe_host)
+        for name in self._wiring.services():
+            if name not in self._services:
+                self._services[name] = self._created(SERVICES[name], name)
+            self._watch(name, self._services, self._observe_status)
 
     async def ensure_gateways(self, names: Sequence[str]) -> None:
         for name in names:
@@ -84,7 +90,7 @@ class RayFleet:
                 continue
             if name not in self._gateways:
                 self._gateways[name] = self._created(Gateway, name)
-            self._watch(name, self._gateways, self._observe_gateway)
+            self._watch(name, self._gateways, self._observe_status)
         for name in [name for name in self._gateways if name not in names]:
             self._unwatch(name)
             self._endings[name] = asyncio.create_task(self._end_gateway(name, self._gateways.pop(name)))
@@ -119,6 +125,8 @@ class RayFleet:
         await asyncio.gather(*self._endings.values())
         await asyncio.gather(*(self._end(handle) for handle in self._hosts.values()))
         self._hosts.clear()
+        await asyncio.gather(*(self._end(handle) for handle in self._services.values()))
+        self._services.clear()
 
     async def statuses(self) -> list[dict[str, Any]]:
         """What each process says of itself; those that do not answer are left out."""
@@ -131,7 +139,7 @@ class RayFleet:
             except (RayError, TimeoutError):
                 return None
 
-        handles = [*self._hosts.values(), *self._gateways.values()]
+        handles = [*self._hosts.values(), *self._gateways.values(), *self._services.values()]
         return [status for status in await asyncio.gather(*map(ask, handles)) if status]
 
     async def _call(
@@ -196,7 +204,7 @@ class RayFleet:
         del self._watches[name]
         self._on_change()
 
-    async def _observe_gateway(self, name: str, handle: Any) -> None:
+    async def _observe_status(self, name: str, handle: Any) -> None:
         await handle.status.remote()
         await asyncio.sleep(self._wiring.coordinator_settings.reconcile_interval_s)
 

@@ -29,6 +29,28 @@ class GatewayProcess(Protocol):
     def status(self) -> dict[str, int]: ...
 
 
+class Service(Protocol):
+    """Work that one process of the cluster does for all, beside the actors: it moves events on."""
+
+    async def run(self) -> None:
+        """Work until cancelled. When it ends by itself, or raises, so does its process, and Ray starts
+        the next one."""
+        ...
+
+    async def stop(self) -> None:
+        """Give back what it holds. Called after ``run`` was cancelled."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Figures for an operator."""
+        ...
+
+    async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """An operator's question, answered by plain objects. Raises ``ValueError`` for one that it does
+        not know."""
+        ...
+
+
 class Wiring(Protocol):
     """Travels to every Ray actor by pickle, so it holds configuration, never connections."""
 
@@ -70,3 +92,9 @@ class Wiring(Protocol):
     async def open_membership(self) -> Membership: ...
 
     async def open_gateway(self, name: str, make_router: MakeRouter) -> GatewayProcess: ...
+
+    def services(self) -> Sequence[str]:
+        """Names of the services there are: ``event-relay``, ``event-sink``."""
+        ...
+
+    async def open_service(self, name: str) -> Service: ...
