@@ -11,7 +11,7 @@ from deploy.commands.doctor import doctor
 from deploy.commands.inspection import audit, replay
 from deploy.commands.keys import keys
 from deploy.commands.lifecycle import down, scale, status, up
-from deploy.commands.schema import asyncapi, migrate, openapi
+from deploy.commands.schema import asyncapi, migrate, openapi, published_events
 from deploy.commands.verification import verify
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
 
 for command in (up, down, status, scale, doctor, bots, audit, replay, migrate, asyncapi, openapi):
     app.command()(command)
+app.command("event-schema")(published_events)
 app.add_typer(verify, name="verify")
 app.add_typer(crash_chain, name="crash-chain")
 app.add_typer(admin, name="admin")

@@ -1,13 +1,15 @@
-"""``migrate``, ``asyncapi`` and ``openapi``: the shapes of the database and of the two interfaces."""
+"""``migrate``, ``asyncapi``, ``openapi`` and ``event-schema``: the shapes of the database, of the two
+interfaces, and of what leaves on the event bus."""
 
 from __future__ import annotations
 
 import asyncio
 
-from actors.catalogue import behaviors
+from actors.catalogue import SECRET_EVENTS, behaviors
 from actors.crash.messages import KIND as CRASH
 from actors.profile import Profile
 from deploy.commands.options import DataOption, console, dsn_of, fail, print_json, settings_for
+from deploy.event_schema import event_schema
 from deploy.instance import NotRunning
 from gateway.asyncapi import asyncapi_document
 from gateway.rest_document import rest_document
@@ -39,3 +41,8 @@ def asyncapi() -> None:
 def openapi() -> None:
     """Print the OpenAPI document of the REST interface."""
     print_json(rest_document(behaviors()["session"].commands))
+
+
+def published_events() -> None:
+    """Print the JSON Schema of the messages on the event bus, one per turn."""
+    print_json(event_schema(behaviors(), SECRET_EVENTS))
