@@ -33,7 +33,9 @@ from runtime.journal import (
 from runtime.stream import Attach, Attached, Deliver, Failure, Misrouted, Pushed, Result, Ticked
 from runtime.turn import answer_of, deferred_to, encode
 from tests.simulation.database import Watch
+from tests.simulation.handovers import Handovers
 from tests.simulation.shadow import Shadow, decode
+from tests.simulation.streak_checks import REFUSED, StreakChecks
 from tests.simulation.table_checks import TableChecks
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ class Checks(Watch):
         self.checked = 0
         self.turns = 0
         self.tables = TableChecks(self)
+        self.streaks = StreakChecks(self)
+        self.handovers = Handovers(self)
 
     def note(self, text: str) -> None:
         if self.timeline is not None:
@@ -90,6 +94,9 @@ class Checks(Watch):
             placement = self.world.behavior(kind_of(actor)).placement
             shard = self._shards[actor] = shard_of(actor, placement)
         return self.world.database.membership._owners.get(shard)
+
+    def assigned(self) -> None:
+        self.handovers.assigned()
 
     # Commits
 
@@ -170,6 +177,7 @@ class Checks(Watch):
         for name in turn.reminders_cleared:
             shadow.reminders.pop(name, None)
         self.tables.committed(turn, shadow)
+        self.streaks.committed(turn, shadow)
 
     def _brought(self, turn: TurnRecord) -> None:
         """The answer to a question: what its receiver's turn has come to, and nothing else."""
@@ -341,15 +349,13 @@ class Checks(Watch):
                 if message.position not in shadow.views.get(message.view, ()):
                     self.violated("linearizable", f"{message.actor}: {view} at {message.position}")
                 return
-            golds = [
-                shadow.golds[seq]
-                for seq in range(shadow.seq, -1, -1)
-                if shadow.push_seqs[seq] == message.position
-            ]
-            if gold not in golds:
+            seqs = [seq for seq in range(shadow.seq, -1, -1) if shadow.push_seqs[seq] == message.position]
+            if gold not in [shadow.golds[seq] for seq in seqs]:
                 self.violated(
                     "linearizable", f"{message.actor}: a view with {gold} gold at {message.position}"
                 )
+            elif "streak" in view:
+                self.streaks.shown(message.actor, view, seqs[-1], seqs[0])
 
     # What a client is told
 
@@ -365,6 +371,8 @@ class Checks(Watch):
                 self.violated("exactly once", f"{actor}: {command_id} is not a reused id")
             elif answer.code in SAID_BY_THE_TABLE and (stored is None or not self._is_final(stored, answer)):
                 self.violated("nothing lost", f"{actor}: the refusal of {command_id} is not remembered")
+            elif answer.code == REFUSED:
+                self.streaks.refused(invocation, answer.message)
             return
         data = bytes(answer.data)
         if stored is not None:
@@ -409,6 +417,7 @@ class Checks(Watch):
         gold = said["gold_balance"]
         if gold not in shadow.golds[floor:]:
             self.violated("linearizable", f"{actor}: {invocation.command_id} saw {gold} gold")
+        self.streaks.shown(actor, said, floor, shadow.seq)
         return floor
 
     def event(self, device: str, actor: ActorId, seq: int, kind: str, data: Any) -> None:

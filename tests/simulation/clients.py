@@ -70,6 +70,7 @@ class Client:
             encoded,
             checks.shadow(actor).acknowledged_seq,
             self.world.simulator.now,
+            self.world.wall_ms,
         )
         self.in_order.setdefault(actor, []).append(invocation)
         if checks.timeline is not None:

@@ -18,6 +18,7 @@ class Invocation:
         "data",
         "fingerprint",
         "floor",
+        "issued_ms",
         "issued_s",
         "name",
         "settled",
@@ -32,6 +33,7 @@ class Invocation:
         data: bytes,
         floor: int,
         issued_s: float,
+        issued_ms: float,
     ) -> None:
         self.client = client
         self.actor = actor
@@ -42,6 +44,8 @@ class Invocation:
         self.floor = floor
         """The latest turn of the actor whose effect anybody had seen when this was asked."""
         self.issued_s = issued_s
+        self.issued_ms = issued_ms
+        """As a right clock on the wall showed it."""
         self.attempts = 0
         self.answer: object = None
         self.settled = False
@@ -61,14 +65,18 @@ class History:
         data: bytes,
         acknowledged_seq: int,
         now: float,
+        now_ms: float,
     ) -> Invocation:
         first = self._asked.get((actor, command_id))
         floor = acknowledged_seq if first is None else first.floor
-        invocation = Invocation(client, actor, command_id, name, data, floor, now)
+        invocation = Invocation(client, actor, command_id, name, data, floor, now, now_ms)
         if first is None:
             self._asked[actor, command_id] = invocation
         self.invocations.append(invocation)
         return invocation
+
+    def first_asked(self, actor: ActorId, command_id: str) -> Invocation | None:
+        return self._asked.get((actor, command_id))
 
     def was_asked(self, actor: ActorId, command_id: str) -> bool:
         return (actor, command_id) in self._asked

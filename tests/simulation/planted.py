@@ -29,6 +29,7 @@ from runtime.stream import Deliver
 from runtime.subscriptions import Subscriptions
 from tests.simulation.database import Database
 from tests.simulation.planted_crash import PLANTED_CRASH
+from tests.simulation.planted_streak import PLANTED_STREAK
 from tests.simulation.planting import Patches, Planted
 from tests.simulation.vault import Vault
 
@@ -400,7 +401,7 @@ PLANTED = (
     Planted("pushes leave before the commit", _pushes_leave_before_commit, 5),
     Planted("sends leave before the commit", _sends_leave_before_commit, 10),
     Planted("rejections and reads do not wait for the gate", _rejections_do_not_wait, 10),
-    Planted("fencing check removed", _fencing_check_removed, 120, SILENT),
+    Planted("fencing check removed", _fencing_check_removed, 300, SILENT),
     Planted("replies forgotten on recovery, ids not unique", _replies_forgotten_and_ids_not_unique, 20),
     Planted("ids not unique in the journal", _ids_not_unique_in_the_journal, 20),
     Planted("outbox not read after a crash", _outbox_not_read_after_a_crash, 60),
@@ -411,7 +412,7 @@ PLANTED = (
     Planted("lease ignored", _lease_ignored, 120, SILENT),
     Planted("release without drain", _release_without_drain, 60),
     Planted("takeover without fencing", _takeover_without_fencing, 120, SILENT),
-    Planted("takeover before the lease has ended", _takeover_before_the_lease_ends, 400, LONELY),
+    Planted("takeover before the lease has ended", _takeover_before_the_lease_ends, 20, LONELY),
     Planted("push seq not restored", _push_seq_not_restored, 10),
     Planted("mailbox reordered on load", _mailbox_reordered, 120),
     Planted("router sends again under a fresh id", _router_resends_under_a_fresh_id, 60),
@@ -423,12 +424,13 @@ PLANTED = (
     Planted("send struck off when it leaves", _send_struck_off_when_it_leaves, 20),
     Planted("rollback keeps the state", _rollback_keeps_the_state, 60),
     Planted("upgrade of a snapshot loses a field", _upgrade_loses_a_field, 60),
-    Planted("a take restores what was released", _take_restores_what_was_released, 1500),
-    Planted("a second release does not wait", _second_release_does_not_wait, 600),
-    Planted("released again while it drains", _released_again_while_it_drains, 600),
-    Planted("a given-up host keeps its shards", _given_up_host_keeps_its_shards, 60, LONELY),
+    Planted("a take restores what was released", _take_restores_what_was_released, 800),
+    Planted("a second release does not wait", _second_release_does_not_wait, 800),
+    Planted("released again while it drains", _released_again_while_it_drains, 1500),
+    Planted("a given-up host keeps its shards", _given_up_host_keeps_its_shards, 150, LONELY),
     Planted(
-        "a coordinator begins without a new epoch", _coordinator_begins_without_a_new_epoch, 2000, DEPOSED
+        "a coordinator begins without a new epoch", _coordinator_begins_without_a_new_epoch, 6000, DEPOSED
     ),
+    *PLANTED_STREAK,
     *PLANTED_CRASH,
 )
