@@ -13,7 +13,7 @@ from benchmarks.journey import PLAY_REFUSALS, UNSUPPORTED, Gold, Journey
 from benchmarks.lean_connection import EventCounter, LeanConnection
 from benchmarks.measurements import Measurements
 from benchmarks.player import ErrorData, InFlight, Player
-from clients.sign_in import Account
+from clients.token_keeper import TokenKeeper
 
 _decode_gold = msgspec.msgpack.Decoder(Gold).decode
 
@@ -24,7 +24,7 @@ class Bot(Player):
     def __init__(
         self,
         sync_url: str,
-        account: Account,
+        tokens: TokenKeeper,
         journey: Journey,
         id_prefix: str,
         measurements: Measurements,
@@ -33,7 +33,7 @@ class Bot(Player):
         think_s: float = 0.0,
         log: CommandLog | None = None,
     ) -> None:
-        super().__init__(sync_url, account, id_prefix, measurements, counter, log)
+        super().__init__(sync_url, tokens, id_prefix, measurements, counter, log)
         self._journey = journey
         self._depth = depth
         self._think_s = think_s

@@ -17,7 +17,9 @@ import uvloop
 from benchmarks.crash.crowd import CrashCrowd
 from benchmarks.crash.watchers import WatcherCrowd
 from benchmarks.crowd import Crowd, SignUpFailed
-from benchmarks.options import AnyOptions, BotOptions, CrashOptions, WatchOptions
+from benchmarks.load.generator import Load
+from benchmarks.options import AnyOptions, BotOptions, CrashOptions, LoadOptions, WatchOptions
+from benchmarks.scenarios.catalogue import SCENARIOS
 
 
 def main() -> None:
@@ -25,9 +27,11 @@ def main() -> None:
     uvloop.run(_serve())
 
 
-def crowd_of(options: BotOptions) -> Crowd:
+def crowd_of(options: BotOptions) -> Crowd | Load:
     """The kind of crowd that these options are for."""
     match options:
+        case LoadOptions():
+            return SCENARIOS[options.scenario].load(options)
         case WatchOptions():
             return WatcherCrowd(options)
         case CrashOptions():
@@ -47,7 +51,7 @@ async def _serve() -> None:
             _answer(await _obey(crowd, order))
 
 
-async def _obey(crowd: Crowd, order: bytes) -> bytes:
+async def _obey(crowd: Crowd | Load, order: bytes) -> bytes:
     match order:
         case b"gather":
             try:

@@ -1,6 +1,6 @@
 """All bots of one process: signs them up, sets them to play, and collects what they measured.
 
-Owns pacing (sign-ups, deliberate connection losses, resends of lost answers). Each player's
+Owns pacing (sign-ups, renewals, deliberate connection losses, resends of lost answers). Each player's
 behaviour is the bot's; several processes are ``bots``'.
 """
 
@@ -25,7 +25,8 @@ from benchmarks.player import Player
 from benchmarks.report import CrowdResult
 from clients.backoff import Backoff
 from clients.errors import AuthenticationFailed, ClientError, ConnectionLost
-from clients.sign_in import Account, addresses_of, sign_in_guest
+from clients.sign_in import addresses_of, sign_in_guest
+from clients.token_keeper import TokenKeeper
 
 
 class SignUpFailed(Exception):
@@ -85,6 +86,11 @@ class Crowd:
     def players_ready(self) -> int:
         return sum(bot.is_ready for bot in self._bots.values())
 
+    @property
+    def event_gaps(self) -> int:
+        """Times that a player found events missing; it came back and resumed."""
+        return sum(bot.tracker.gaps for bot in [*self._gone, *self._bots.values()])
+
     def roll(self) -> Second:
         """What happened since the last call; call about once a second."""
         return self.measurements.roll(self.counter.events)
@@ -142,7 +148,8 @@ class Crowd:
         await asyncio.sleep(0.25)
         for bot in bots:
             bot.leave()
-        await asyncio.wait(self._seats, timeout=5.0)
+        if self._seats:
+            await asyncio.wait(self._seats, timeout=5.0)
 
     def result(self) -> msgspec.Struct:
         """Everything measured. Call after ``stop``."""
@@ -168,7 +175,7 @@ class Crowd:
             answers_unmatched=found.answers_unmatched,
             unanswered=found.unanswered,
             players_broke=found.players_broke,
-            event_gaps=sum(bot.tracker.gaps for bot in bots),
+            event_gaps=self.event_gaps,
             event_duplicates=sum(bot.tracker.duplicates for bot in bots),
             event_regressions=sum(bot.tracker.regressions for bot in bots),
             snapshots=self.counter.snapshots,
@@ -184,10 +191,10 @@ class Crowd:
     async def _seat(self, number: int) -> None:
         """One player after another: who has gambled everything away makes room for a new guest."""
         while True:
-            account = await self._sign_up()
+            tokens = await self._sign_up()
             if self._stopped_ns:
                 return
-            bot = self._new_bot(number, account, f"{self._prefix}{number}.{len(self._gone)}.")
+            bot = self._new_bot(number, tokens, f"{self._prefix}{number}.{len(self._gone)}.")
             self._bots[number] = bot
             if self._playing:
                 bot.play()
@@ -196,11 +203,12 @@ class Crowd:
                 return
             self._gone.append(bot)
 
-    def _new_bot(self, number: int, account: Account, id_prefix: str) -> Player:
+    def _new_bot(self, number: int, tokens: TokenKeeper, id_prefix: str) -> Player:
         options = self._options
-        self._user_ids.append(account.user_id)
+        user_id = tokens.user_id or ""
+        self._user_ids.append(user_id)
         journey = Journey(
-            account.user_id,
+            user_id,
             Random(self._random.getrandbits(64)),
             self._user_ids,
             self._disabled,
@@ -209,7 +217,7 @@ class Crowd:
         )
         return Bot(
             self._addresses.sync,
-            account,
+            tokens,
             journey,
             id_prefix,
             self.measurements,
@@ -219,13 +227,14 @@ class Crowd:
             self._log,
         )
 
-    async def _sign_up(self) -> Account:
+    async def _sign_up(self) -> TokenKeeper:
         backoff = Backoff(base_s=0.2, ceiling_s=5.0)
         async with self._sign_ups:
             while True:
                 await self._pace_sign_ups()
                 try:
-                    return await sign_in_guest(self._addresses.http, self._http)
+                    account = await sign_in_guest(self._addresses.http, self._http)
+                    return TokenKeeper(self._addresses.http, account=account, http=self._http)
                 except ConnectionLost as error:
                     self.measurements.connect_failures += 1
                     self._last_trouble = str(error)
@@ -245,7 +254,7 @@ class Crowd:
         await asyncio.sleep(at - now)
 
     async def _keep_watch(self) -> None:
-        """Deliberate connection losses, and resends of what seems to have been lost."""
+        """Deliberate connection losses, resends of what seems to have been lost, and new tokens."""
         every_s = self._options.resume_every_s
         answer_timeout_ns = int(self._options.answer_timeout_s * 1e9)
         while True:
@@ -253,6 +262,7 @@ class Crowd:
             now = monotonic_ns()
             for number, bot in list(self._bots.items()):
                 bot.resend_older_than(now - answer_timeout_ns)
+                bot.renew_if_due(self._sign_ups)
                 if every_s is not None and self._playing:
                     due = self._next_loss_ns.get(number)
                     if due is None or now >= due:

@@ -40,14 +40,14 @@ class Timing:
         self.histogram = new_histogram()
         self._counts: dict[int, int] = {}
 
-    def record(self, time_us: int) -> None:
+    def record(self, time_us: int, count: int = 1) -> None:
         counts = self._counts
-        counts[time_us] = counts.get(time_us, 0) + 1
+        counts[time_us] = counts.get(time_us, 0) + count
 
     def fold(self) -> Quantiles:
         """Into the histogram; returns what came since the last call."""
         counts, self._counts = self._counts, {}
-        _fold(counts, self.histogram)
+        fold_counts(counts, self.histogram)
         return Quantiles(
             _percentile(counts, 0.50) / 1000,
             _percentile(counts, 0.99) / 1000,
@@ -57,15 +57,20 @@ class Timing:
     def encoded(self) -> str:
         """Everything so far, to cross the process boundary."""
         self.fold()
-        return _encoded(self.histogram)
+        return encoded_histogram(self.histogram)
+
+    def drain(self) -> dict[int, int]:
+        """What came since the last call, exactly: microseconds and how often. It counts for ``encoded``
+        all the same."""
+        counts, self._counts = self._counts, {}
+        fold_counts(counts, self.histogram)
+        return counts
 
     def take(self) -> str:
         """Encoded, what came since the last call; it counts for ``encoded`` all the same."""
-        counts, self._counts = self._counts, {}
         taken = new_histogram()
-        _fold(counts, taken)
-        self.histogram.add(taken)
-        return _encoded(taken)
+        fold_counts(self.drain(), taken)
+        return encoded_histogram(taken)
 
 
 def quantiles_of(encoded: Iterable[str]) -> Quantiles:
@@ -156,7 +161,7 @@ class Measurements:
     def roll(self, events: int) -> Second:
         """Fold the exact latencies into the histogram, and sum up what came since the last call."""
         latencies, self.latencies_us = self.latencies_us, {}
-        _fold(latencies, self.histogram)
+        fold_counts(latencies, self.histogram)
         second = Second(
             self.acknowledged - self._counted_commands,
             events - self._counted_events,
@@ -168,11 +173,13 @@ class Measurements:
         return second
 
 
-def _encoded(histogram: HdrHistogram) -> str:
+def encoded_histogram(histogram: HdrHistogram) -> str:
+    """To cross the process boundary; ``decode_and_add`` reads it."""
     return str(histogram.encode().decode("ascii"))
 
 
-def _fold(counts: dict[int, int], histogram: HdrHistogram) -> None:
+def fold_counts(counts: dict[int, int], histogram: HdrHistogram) -> None:
+    """Add times in microseconds, each so often; those out of range at its edge."""
     for time_us, count in counts.items():
         histogram.record_value(min(max(time_us, 1), LATENCY_US_MAX), count)
 

@@ -6,6 +6,8 @@ from typing import Union
 
 import msgspec
 
+from benchmarks.load.schedule import Stage
+
 
 class BotOptions(msgspec.Struct, kw_only=True, frozen=True, tag="slots", tag_field="game"):
     """Players of slots. Times are in seconds. Bounds are checked by :meth:`check`."""
@@ -88,4 +90,36 @@ class WatchOptions(BotOptions, kw_only=True, frozen=True, tag="watch"):
                 raise ValueError(f"{name} must be at least 1")
 
 
-AnyOptions = Union[BotOptions, CrashOptions, WatchOptions]
+class LoadOptions(BotOptions, kw_only=True, frozen=True, tag="load"):
+    """One generator process's part of a scenario. ``players`` are its connections."""
+
+    scenario: str
+    """A name in ``scenarios.catalogue``."""
+    stages: tuple[Stage, ...] = ()
+    """Of all processes together, the warm-up included. Empty in a closed loop, and for scenarios whose
+    pace is the server's."""
+    poisson: bool = False
+    process: int = 0
+    processes: int = 1
+    warm_up_s: float = 0.0
+    measured_s: float
+    in_flight_max: int = 20_000
+    """Arrivals that find so many unanswered fail as ``dropped``: the server has fallen far behind."""
+    table: str = "main"
+    connections_per_guest: int = 10
+    """For connections that only listen."""
+    bare: bool = False
+    """The server broadcasts to whoever connects: it knows neither guests nor subscriptions."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether each connection has one command in flight, and the next follows its answer."""
+        return not self.stages
+
+    def check(self) -> None:
+        super().check()
+        if self.measured_s <= 0 or self.warm_up_s < 0 or self.in_flight_max < 1:
+            raise ValueError("measured_s and in_flight_max must be positive, warm_up_s not negative")
+
+
+AnyOptions = Union[BotOptions, CrashOptions, WatchOptions, LoadOptions]

@@ -17,8 +17,9 @@ from benchmarks.command_log import CommandLog
 from benchmarks.lean_connection import EventCounter, Header, LeanConnection, connect
 from benchmarks.measurements import Measurements
 from clients.backoff import Backoff
-from clients.protocol import FINAL_CLOSE_CODES, Command, SequenceTracker, encode
-from clients.sign_in import Account
+from clients.errors import ClientError, ConnectionLost
+from clients.protocol import CLOSE_NOT_AUTHENTICATED, FINAL_CLOSE_CODES, Command, SequenceTracker, encode
+from clients.token_keeper import TokenKeeper
 
 
 class ErrorData(msgspec.Struct):
@@ -61,19 +62,23 @@ class Player:
     def __init__(
         self,
         sync_url: str,
-        account: Account,
+        tokens: TokenKeeper,
         id_prefix: str,
         measurements: Measurements,
         counter: EventCounter,
         log: CommandLog | None = None,
     ) -> None:
-        self.user_id = account.user_id
+        """``tokens``: of a sign-in that has happened. Players of one account share it."""
+        self.user_id = tokens.user_id or ""
         self.tracker = SequenceTracker()
         self.stall_ns_max = 0
         """Longest time between two acknowledgements, or between the start and the first."""
         self.is_broke = False
         self._sync_url = sync_url
-        self._token = account.access_token
+        self._tokens = tokens
+        self._token = ""
+        self._renewal_id = ""
+        self._renewing: asyncio.Task[None] | None = None
         self._id_prefix = id_prefix
         self._number = 0
         self._measurements = measurements
@@ -90,6 +95,7 @@ class Player:
         self._ended: asyncio.Future[None] | None = None
         self._was_ready = False
         self._backoff = Backoff(base_s=0.05, ceiling_s=1.0)
+        self._renewal_backoff = Backoff(base_s=0.5, ceiling_s=5.0)
         self._error_backoff = Backoff(base_s=0.02, ceiling_s=1.0)
         self._last_profile: msgspec.Raw | None = None
         self._loop = asyncio.get_running_loop()
@@ -142,6 +148,33 @@ class Player:
             self._measurements.resumes_asked_for += 1
             self._connection.drop()
 
+    def renew_if_due(self, gate: asyncio.Semaphore) -> None:
+        """Show the next token in time, as a client does: the connection ends with its last one. As many
+        as the ``gate`` lets through ask for theirs at once."""
+        if (
+            self._renewing is None
+            and self._authenticated
+            and (self._tokens.is_due or self._tokens.token != self._token)
+        ):
+            self._renewing = asyncio.create_task(self._renew(gate))
+
+    async def _renew(self, gate: asyncio.Semaphore) -> None:
+        try:
+            async with gate:
+                token = await self._tokens.current()
+            if self._authenticated and self._connection is not None and token != self._token:
+                self._token = token
+                self._renewal_id = self._next_id()
+                self._connection.send(encode(Command("authenticate", self._renewal_id, {"token": token})))
+            self._renewal_backoff.reset()
+        except ConnectionLost:
+            self._measurements.connect_failures += 1
+            await asyncio.sleep(self._renewal_backoff.next_s())
+        except ClientError as error:
+            self._be_refused(f"renewal:{getattr(error, 'code', type(error).__name__)}")
+        finally:
+            self._renewing = None
+
     def resend_older_than(self, before_ns: int) -> None:
         """Send again what was last sent before this time; its answer is presumed lost."""
         if not self._authenticated or self._connection is None:
@@ -183,7 +216,9 @@ class Player:
         if not self._leaving:
             self._measurements.reconnects += 1
             self._measurements.close_codes[connection.close_code] += 1
-            if connection.close_code in FINAL_CLOSE_CODES:
+            # Bots that the patrol has missed, or that were signed out, come back with another token.
+            is_renewable = connection.close_code == CLOSE_NOT_AUTHENTICATED and self._tokens.refused()
+            if connection.close_code in FINAL_CLOSE_CODES and not is_renewable:
                 self._be_refused(f"closed:{connection.close_code}")
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
@@ -235,9 +270,13 @@ class Player:
     async def _one_connection(self) -> None:
         connection = self._new_connection()
         try:
+            self._token = await self._tokens.current()
             await self._connect(connection)
         except ConnectionError:
             self._measurements.connect_failures += 1
+            return
+        except ClientError as error:
+            self._be_refused(f"renewal:{getattr(error, 'code', type(error).__name__)}")
             return
         if self._leaving:
             connection.close()
@@ -263,11 +302,22 @@ class Player:
                 self._begin(connection)
             else:
                 self._authentication_failed(connection, decode_error(header.data))
+        elif header.id is not None and header.id == self._renewal_id:
+            self._renewed(connection, header)
         else:
             self._on_other(connection, header)
 
+    def _renewed(self, connection: LeanConnection, header: Header) -> None:
+        if header.type == "result":
+            self._tokens.accepted()
+        else:
+            # The next connection begins with that token, and tells what is wrong with it.
+            self._measurements.retried[f"renewal:{decode_error(header.data).code}"] += 1
+            connection.drop()
+
     def _begin(self, connection: LeanConnection) -> None:
         self._authenticated = True
+        self._tokens.accepted()
         self._backoff.reset()
         self._was_ready = True
         for waiting in self._in_flight.values():
@@ -275,7 +325,7 @@ class Player:
         self._on_begin(connection)
 
     def _authentication_failed(self, connection: LeanConnection, error: ErrorData) -> None:
-        if error.retryable:
+        if error.retryable or self._tokens.refused():
             self._measurements.retried[f"authenticate:{error.code}"] += 1
         else:
             self._be_refused(f"authentication:{error.code}")
@@ -314,6 +364,8 @@ class Player:
         return (connection.last_profile if connection is not None else None) or self._last_profile
 
     def _leave(self) -> None:
+        if self._renewing is not None:
+            self._renewing.cancel()
         self._note_stall(monotonic_ns())
         self._measurements.unanswered += len(self._in_flight)
         if self._log is not None:

@@ -166,15 +166,18 @@ async def perform(
     interrupt: asyncio.Event,
     on_gathering: Callable[[], None],
     on_second: Callable[[float, Sequence[StatusT]], bool],
+    on_gathered: Callable[[], None] = lambda: None,
 ) -> list[ResultT]:
     """A whole run. ``on_second`` is told the elapsed time and what each troupe says about once a
-    second; False ends the run early, as ``interrupt`` does.
+    second; False ends the run early, as ``interrupt`` does. ``on_gathered`` is called when everybody is
+    there and nobody plays.
 
     Raises:
         SignUpFailed: not everybody could be gathered.
     """
     on_gathering()
     await asyncio.gather(*(troupe.gather() for troupe in troupes))
+    on_gathered()
     await asyncio.gather(*(troupe.play() for troupe in troupes))
     began = monotonic()
     goes_on = True

@@ -23,7 +23,7 @@ from benchmarks.crash.witness import Witness
 from benchmarks.lean_connection import EventCounter, Header
 from benchmarks.measurements import Measurements, Timing
 from benchmarks.player import ErrorData, InFlight, gold_of
-from clients import sign_in
+from clients.token_keeper import TokenKeeper
 
 REFUSALS = frozenset(
     {
@@ -104,7 +104,7 @@ class CrashBot(Listener):
     def __init__(
         self,
         sync_url: str,
-        account: sign_in.Account,
+        tokens: TokenKeeper,
         strategy: Strategy,
         random: Random,
         game: Game,
@@ -113,7 +113,7 @@ class CrashBot(Listener):
         counter: EventCounter,
         log: CommandLog | None = None,
     ) -> None:
-        super().__init__(sync_url, account, game.table, game.feed, id_prefix, measurements, counter, log)
+        super().__init__(sync_url, tokens, game.table, game.feed, id_prefix, measurements, counter, log)
         self.account = Account(self.user_id, game.violations)
         self.witness = Witness(self.user_id, game.violations, game.salt)
         self._strategy = strategy

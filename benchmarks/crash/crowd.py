@@ -17,7 +17,7 @@ from benchmarks.crash.strategy import Strategy
 from benchmarks.crowd import Crowd
 from benchmarks.options import CrashOptions
 from benchmarks.player import Player
-from clients.sign_in import Account
+from clients.token_keeper import TokenKeeper
 
 FAIRNESS_PATH = "/api/games/crash/fairness"
 
@@ -117,10 +117,10 @@ class CrashCrowd(Crowd):
             malformed_frames=self.counter.malformed_frames,
         )
 
-    def _new_bot(self, number: int, account: Account, id_prefix: str) -> Player:
+    def _new_bot(self, number: int, tokens: TokenKeeper, id_prefix: str) -> Player:
         bot = CrashBot(
             self._addresses.sync,
-            account,
+            tokens,
             Strategy(number, Random(self._random.getrandbits(64))),
             Random(self._random.getrandbits(64)),
             self.game,

@@ -17,7 +17,7 @@ from benchmarks.lean_connection import EventCounter, Header, LeanConnection
 from benchmarks.measurements import Measurements
 from benchmarks.player import ErrorData, Player, decode_error
 from clients.protocol import Command, encode
-from clients.sign_in import Account
+from clients.token_keeper import TokenKeeper
 
 _SUBSCRIBE_AGAIN_S = 0.2
 
@@ -73,7 +73,7 @@ class Listener(Player):
     def __init__(
         self,
         sync_url: str,
-        account: Account,
+        tokens: TokenKeeper,
         table: str,
         feed: Feed,
         id_prefix: str,
@@ -81,7 +81,7 @@ class Listener(Player):
         counter: EventCounter,
         log: CommandLog | None = None,
     ) -> None:
-        super().__init__(sync_url, account, id_prefix, measurements, counter, log)
+        super().__init__(sync_url, tokens, id_prefix, measurements, counter, log)
         self.counter = counter
         self.feed = feed
         self._topic = f"crash/{table}"

@@ -20,6 +20,7 @@ from benchmarks.measurements import Measurements
 from benchmarks.options import WatchOptions
 from benchmarks.player import ErrorData, InFlight, Player
 from clients.sign_in import Account
+from clients.token_keeper import TokenKeeper
 
 _MUTE_DEADLINE_S = 10.0
 
@@ -68,7 +69,7 @@ class Watcher(Listener):
     def __init__(
         self,
         sync_url: str,
-        account: Account,
+        tokens: TokenKeeper,
         table: str,
         feed: Feed,
         id_prefix: str,
@@ -76,7 +77,7 @@ class Watcher(Listener):
         counter: EventCounter,
         door: asyncio.Semaphore,
     ) -> None:
-        super().__init__(sync_url, account, table, feed, id_prefix, measurements, counter)
+        super().__init__(sync_url, tokens, table, feed, id_prefix, measurements, counter)
         self._door = door
 
     def play(self) -> None:
@@ -118,7 +119,7 @@ class WatcherCrowd(Crowd):
         self._watch_options = options
         self._watchers: list[Watcher] = []
         self._door = asyncio.Semaphore(options.connect_parallel)
-        self._accounts: dict[int, asyncio.Future[Account]] = {}
+        self._accounts: dict[int, asyncio.Future[TokenKeeper]] = {}
         self._seated = 0
         self._counted = (0, 0, 0, 0)
         self._at_play = (0, 0, 0, 0)
@@ -189,11 +190,11 @@ class WatcherCrowd(Crowd):
             malformed_frames=self.counter.malformed_frames,
         )
 
-    def _new_bot(self, number: int, account: Account, id_prefix: str) -> Player:
+    def _new_bot(self, number: int, tokens: TokenKeeper, id_prefix: str) -> Player:
         kind = BareWatcher if self._watch_options.bare else Watcher
         watcher = kind(
             self._addresses.sync,
-            account,
+            tokens,
             self._watch_options.table,
             self.feed,
             id_prefix,
@@ -204,10 +205,10 @@ class WatcherCrowd(Crowd):
         self._watchers.append(watcher)
         return watcher
 
-    async def _sign_up(self) -> Account:
-        """One guest for several connections; none for a server that knows none."""
+    async def _sign_up(self) -> TokenKeeper:
+        """One guest for several connections, who share the tokens; none for a server that knows none."""
         if self._watch_options.bare:
-            return Account("", "", 0, "nobody")
+            return TokenKeeper(self._addresses.http, account=Account("", "", 0, "nobody"))
         seat, self._seated = self._seated, self._seated + 1
         group = seat // self._watch_options.connections_per_guest
         account = self._accounts.get(group)

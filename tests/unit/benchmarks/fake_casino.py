@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import re
 import sys
 from collections import Counter
 from contextlib import suppress
@@ -81,6 +82,11 @@ class FakeCasino:
         self.sign_ups = 0
         self.refuse_sign_ups = 0
         self.refuse_tokens = False
+        self.token_lasts_s: int | None = None
+        """With it there are refresh tokens, too."""
+        self.tokens_given = 0
+        self.renewals = 0
+        """Tokens that were shown on a connection that had one."""
         self.seen: Counter[str] = Counter()
         self.connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -101,6 +107,12 @@ class FakeCasino:
         for connection in self.connections:
             if connection.subscribed:
                 connection.transport.write(frame)
+
+    def sign_out(self) -> None:
+        """Close every connection for its token's sake."""
+        for connection in self.connections:
+            if connection.player is not None:
+                connection.transport.write(b"\x88\x02" + (4401).to_bytes(2, "big"))
 
     def push(self, player: Player, kind: str, data: dict[str, Any]) -> None:
         """An event on a player's own stream."""
@@ -188,8 +200,12 @@ class Connection(asyncio.Protocol):
             if not separator:
                 self.buffer = head
                 return
-            self.http(head.decode())
-            if not data:
+            expected = re.search(rb"(?i)content-length: (\d+)", head)
+            if expected is not None and len(data) < int(expected[1]):
+                self.buffer = head + separator + data
+                return
+            self.http(head.decode(), data)
+            if not data or not self.upgraded:
                 return
         start = 0
         while len(data) - start >= 6:
@@ -209,7 +225,10 @@ class Connection(asyncio.Protocol):
             self.message(_decode(payload))
         self.buffer = data[start:]
 
-    def http(self, head: str) -> None:
+    def http(self, head: str, body: bytes) -> None:
+        if head.startswith("POST /api/auth/refresh"):
+            self.answer("200 OK", self.account(msgspec.json.decode(body)["refresh_token"].partition("#")[0]))
+            return
         if head.startswith("POST /api/auth/guest"):
             self.guest()
             return
@@ -236,10 +255,18 @@ class Connection(asyncio.Protocol):
         else:
             user_id = f"u_{casino.sign_ups}"
             casino.players[user_id] = Player(user_id)
-            body = msgspec.json.encode(
-                {"access_token": user_id, "token_type": "bearer", "expires_in": 60, "user_id": user_id}
-            )
+            body = self.account(user_id)
         self.answer(status, body)
+
+    def account(self, user_id: str) -> bytes:
+        casino = self.casino
+        casino.tokens_given += 1
+        told: dict[str, Any] = {"access_token": user_id, "token_type": "bearer", "user_id": user_id}
+        told["expires_in"] = 60
+        if casino.token_lasts_s is not None:
+            token = f"{user_id}#{casino.tokens_given}"
+            told |= {"access_token": token, "refresh_token": token, "expires_in": casino.token_lasts_s}
+        return msgspec.json.encode(told)
 
     def fairness(self) -> None:
         table = self.casino.table
@@ -259,6 +286,10 @@ class Connection(asyncio.Protocol):
             self.authenticate(message)
             return
         casino = self.casino
+        if message.type == "authenticate":
+            casino.renewals += 1
+            self.send(_encode({"type": "result", "id": message.id, "data": {"user_id": player.user_id}}))
+            return
         casino.commands += 1
         faults = casino.faults
         casino.seen[message.type] += 1
@@ -316,7 +347,7 @@ class Connection(asyncio.Protocol):
             self.send(topic_payload("crash_state", {"table": "main", "round": table.round, **table.view()}))
 
     def authenticate(self, message: _Message) -> None:
-        player = self.casino.players.get(message.data["token"])
+        player = self.casino.players.get(message.data["token"].partition("#")[0])
         if player is None or self.casino.refuse_tokens:
             error = {"code": "token_invalid", "message": "", "retryable": False}
             self.send(_encode({"type": "error", "id": message.id, "data": error}))

@@ -12,6 +12,7 @@ from benchmarks.crash.strategy import Plan, Strategy
 from benchmarks.lean_connection import EventCounter
 from benchmarks.measurements import Measurements
 from clients.sign_in import addresses_of, sign_in_guest
+from clients.token_keeper import TokenKeeper
 from tests.unit.benchmarks.fake_casino import FakeCasino
 from tests.unit.benchmarks.fake_table import SALT, FakeTable
 
@@ -38,12 +39,13 @@ async def one_round(plan: Plan | None) -> AsyncIterator[tuple[CrashBot, Game, Me
     """After the first round, in which the bot followed this plan, and with its bet settled."""
     table = FakeTable(rounds=1, low=200, high=400)
     async with FakeCasino(table=table) as casino:
-        account = await sign_in_guest(casino.url)
+        addresses = addresses_of(casino.url)
+        tokens = TokenKeeper(addresses.http, account=await sign_in_guest(casino.url))
         game, found = Game("main"), Measurements()
         game.salt = SALT
         bot = CrashBot(
-            addresses_of(casino.url).sync,
-            account,
+            addresses.sync,
+            tokens,
             Always(plan),
             Random(1),
             game,

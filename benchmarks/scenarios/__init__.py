@@ -1,0 +1,1 @@
+"""What is measured: a scenario is one file here, and one line in ``catalogue``."""
