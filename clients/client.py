@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import uuid4
 
 from websockets.asyncio.client import ClientConnection
@@ -37,6 +37,8 @@ from clients.protocol import (
     Failure,
     Gap,
     Protocol,
+    RenewalRefused,
+    Renewed,
     Result,
 )
 from clients.sign_in import addresses_of
@@ -44,6 +46,21 @@ from clients.state import ClientState
 from clients.subscription import BroadcastStream, EventStream
 from clients.token_keeper import TokenKeeper, TokenProvider
 from clients.topics import Topics
+
+
+class Options(TypedDict, total=False):
+    """See ``CasinoClient.connect``."""
+
+    token: str | None
+    guest: bool
+    username: str | None
+    password: str | None
+    token_provider: TokenProvider | None
+    resume_from: int | None
+    connect_timeout: float
+    in_flight_max: int
+    message_bytes_max: int
+    backoff: Backoff | None
 
 
 class CasinoClient(PlayerCommands):
@@ -107,29 +124,15 @@ class CasinoClient(PlayerCommands):
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    def connect(
-        cls,
-        url: str,
-        *,
-        token: str | None = None,
-        guest: bool = False,
-        username: str | None = None,
-        password: str | None = None,
-        token_provider: TokenProvider | None = None,
-        resume_from: int | None = None,
-        connect_timeout: float = 15.0,
-        in_flight_max: int = 32,
-        message_bytes_max: int = 1024 * 1024,
-        backoff: Backoff | None = None,
-    ) -> CasinoClient:
+    def connect(cls, url: str, **options: Unpack[Options]) -> CasinoClient:
         """Prepare a client; entering it connects, and raises if that fails.
 
         Args:
             url: the server, such as ``http://localhost:8000`` or ``wss://casino.example``.
-            token: an access token. When it expires, the client stops with ``AuthenticationFailed``.
+            token: an access token. Soon after it expires, the client stops with ``AuthenticationFailed``.
             guest: sign in as a new guest.
-            username: sign in with this name and ``password``. Here, as with ``guest``, expired tokens
-                are renewed by themselves.
+            username: sign in with this name and ``password``. Here, as with ``guest``, tokens are renewed
+                before they expire, and the connection goes on.
             password: goes with ``username``.
             token_provider: asked for a token at the start and after each refusal, for whoever renews
                 tokens elsewhere. Exactly one of these four ways must be given.
@@ -139,19 +142,7 @@ class CasinoClient(PlayerCommands):
             message_bytes_max: largest frame accepted from the server.
             backoff: delays between connection attempts; by default 0.1 s doubling up to 10 s.
         """
-        return cls(
-            url,
-            token=token,
-            guest=guest,
-            username=username,
-            password=password,
-            token_provider=token_provider,
-            resume_from=resume_from,
-            connect_timeout=connect_timeout,
-            in_flight_max=in_flight_max,
-            message_bytes_max=message_bytes_max,
-            backoff=backoff,
-        )
+        return cls(url, **options)
 
     async def __aenter__(self) -> CasinoClient:
         if self._task is not None:
@@ -188,7 +179,7 @@ class CasinoClient(PlayerCommands):
 
     @property
     def token(self) -> str | None:
-        """The access token in use, which may have expired: a connection outlives its token."""
+        """The access token in use."""
         return self._tokens.token
 
     async def access_token(self) -> str:
@@ -361,6 +352,7 @@ class CasinoClient(PlayerCommands):
 
     async def _converse(self, token: str) -> None:
         socket = await open_connection(self._addresses.sync, self._message_bytes_max, self._connect_timeout_s)
+        renewing: asyncio.Task[None] | None = None
         try:
             self._socket = socket
             await socket.send(self._protocol.authenticate(token))
@@ -369,15 +361,24 @@ class CasinoClient(PlayerCommands):
                     happening = self._protocol.receive(await socket.recv())
                     if isinstance(happening, Authenticated):
                         deadline.reschedule(None)
+                        renewing = asyncio.create_task(self._tokens.keep_current(token, self._show))
                     await self._take(happening, socket)
         except ConnectionClosed as error:
             raise end_of(error) from error
         except TimeoutError:
             raise Interrupted("no answer to the authentication") from None
         finally:
+            if renewing is not None:
+                renewing.cancel()
             self._socket = None
             self._protocol.connection_lost()
             await socket.close()
+
+    async def _show(self, token: str) -> None:
+        # When it cannot be sent, the connection has ended, and the next one begins with this token.
+        with contextlib.suppress(ConnectionClosed):
+            if self._socket is not None:
+                await self._socket.send(self._protocol.renewal(token))
 
     async def _take(self, happening: object, socket: ClientConnection) -> None:
         match happening:
@@ -394,6 +395,10 @@ class CasinoClient(PlayerCommands):
                     self._ready.set()
             case Broadcast():
                 self._topics.tell(happening)
+            case Renewed():
+                self._tokens.accepted()
+            case RenewalRefused(code=code):
+                raise Interrupted(f"a newer token: {code}")
             case Authenticated():
                 self._tokens.accepted()
                 self._topics.connected()

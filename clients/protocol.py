@@ -55,6 +55,16 @@ class Authenticated(msgspec.Struct, frozen=True):
     """The server took the token. Commands may be sent; those in flight must be sent again."""
 
 
+class Renewed(msgspec.Struct, frozen=True):
+    """The server took a newer token: the connection lasts as long as that one."""
+
+
+class RenewalRefused(msgspec.Struct, frozen=True):
+    """The server did not take it; the connection ends when the old one does."""
+
+    code: str
+
+
 class AuthenticationRefused(msgspec.Struct, frozen=True):
     code: str
     message: str
@@ -117,7 +127,17 @@ class Unexpected(msgspec.Struct, frozen=True):
 
 
 Happening = Union[
-    Authenticated, AuthenticationRefused, Result, Failure, Event, Broadcast, Duplicate, Gap, Unexpected
+    Authenticated,
+    AuthenticationRefused,
+    Renewed,
+    RenewalRefused,
+    Result,
+    Failure,
+    Event,
+    Broadcast,
+    Duplicate,
+    Gap,
+    Unexpected,
 ]
 
 encode = msgspec.msgpack.Encoder().encode
@@ -183,6 +203,7 @@ class Protocol:
         self.authenticated = False
         self._in_flight: dict[str, bytes] = {}
         self._authentication_id: str | None = None
+        self._renewal_id: str | None = None
         self._gap_reported_at: int | None = None
 
     @property
@@ -198,6 +219,11 @@ class Protocol:
         if self.last_seq is not None:
             data["resume_from"] = self.last_seq
         return encode(Command("authenticate", self._authentication_id, data))
+
+    def renewal(self, token: str) -> bytes:
+        """Show a newer token on a connection that is authenticated."""
+        self._renewal_id = uuid4().hex
+        return encode(Command("authenticate", self._renewal_id, {"token": token}))
 
     def command(self, name: str, data: Mapping[str, Any], command_id: str) -> bytes:
         """Register a command and return its frame, to be sent now if there is a connection.
@@ -244,6 +270,8 @@ class Protocol:
                 return AuthenticationRefused(*_error(frame))
             self.authenticated = True
             return Authenticated()
+        if frame.id == self._renewal_id:
+            return RenewalRefused(_error(frame)[0]) if frame.type == "error" else Renewed()
         if self._in_flight.pop(frame.id, None) is None:
             return Unexpected(frame)
         if frame.type == "result":

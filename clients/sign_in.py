@@ -6,6 +6,7 @@ Owns one request at a time, and what its answer means. When to ask is ``token_ke
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,6 +15,9 @@ import msgspec
 
 from clients.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation
 from clients.protocol import GUEST_PATH, LOGIN_PATH, REFRESH_PATH, SYNC_PATH
+
+REFRESH_TIMEOUT_S = 3.0
+"""Twice that is well within the server's grace for a refresh token whose reply was lost."""
 
 _HTTP_OF = {"ws": "http", "wss": "https", "http": "http", "https": "https"}
 _WS_OF = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -36,6 +40,10 @@ class Account(msgspec.Struct):
     refresh_token: str | None = None
     """Good for one use, and for as long as the server says; None where there are none."""
     role: str = "STANDARD"
+
+
+class _NotAnswered(ConnectionLost):
+    """Nobody knows whether the server has heard."""
 
 
 class _Problem(msgspec.Struct):
@@ -83,24 +91,33 @@ async def log_in(
 
 
 async def refresh(http_url: str, refresh_token: str, client: httpx.AsyncClient | None = None) -> Account:
-    """Exchange a refresh token for the next pair of tokens. After ``ConnectionLost`` ask again soon with
-    the same one: for some seconds the server gives the same answer.
+    """Exchange a refresh token for the next pair of tokens. Without an answer within 3 seconds it asks
+    once more, at once: the exchange may have happened, and for a while the server gives the same answer
+    again. After ``ConnectionLost`` ask again soon, with the same one.
 
     Raises:
         AuthenticationFailed: it is not good, or not good any more: sign in again.
         ConnectionLost, ProtocolViolation: as :func:`sign_in_guest`.
     """
-    return await _ask(f"{http_url}{REFRESH_PATH}", {"refresh_token": refresh_token}, client)
+    url, body = f"{http_url}{REFRESH_PATH}", {"refresh_token": refresh_token}
+    try:
+        return await _ask(url, body, client, REFRESH_TIMEOUT_S)
+    except _NotAnswered:
+        return await _ask(url, body, client, REFRESH_TIMEOUT_S)
 
 
-async def _ask(url: str, body: dict[str, Any] | None, client: httpx.AsyncClient | None) -> Account:
+async def _ask(
+    url: str, body: dict[str, Any] | None, client: httpx.AsyncClient | None, timeout_s: float | None = None
+) -> Account:
     if client is None:
         async with httpx.AsyncClient(timeout=10.0) as own:
-            return await _ask(url, body, own)
+            return await _ask(url, body, own, timeout_s)
     try:
-        response = await client.post(url, json=body)
-    except httpx.TransportError as error:
-        raise ConnectionLost(f"sign-in: {error!r}") from error
+        # The whole of it: the client's own timeout is one for each step.
+        async with asyncio.timeout(timeout_s):
+            response = await client.post(url, json=body)
+    except (httpx.TransportError, TimeoutError) as error:
+        raise _NotAnswered(f"sign-in: {error!r}") from error
     status = response.status_code
     problem = _problem_of(response)
     # A lock ends by waiting only; asking again would make it look like guessing.

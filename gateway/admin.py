@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -31,7 +31,7 @@ from gateway.openapi import (
     refusals,
     shape_named,
 )
-from gateway.ports import AccountStore, LedgerRecord
+from gateway.ports import AccountStore
 from gateway.problems import Problem, status_of
 from gateway.questions import ask
 from gateway.request_limits import player_of
@@ -53,7 +53,10 @@ Reason = Annotated[
         min_length=1,
         max_length=200,
         pattern="^[^\\x00-\\x1f\\x7f]+$",
-        description="For the audit log; the player is not shown it",
+        description=(
+            "For the audit log, which is for ever: no personal data. With gold it stands in the ledger, too, "
+            "which the player can export"
+        ),
         examples=["compensation for the outage of 1 March"],
     ),
 ]
@@ -118,8 +121,8 @@ class FoundPlayers(BaseModel):
 
 class PlayerDetails(BaseModel):
     account: PlayerAccount
-    state: Annotated[dict[str, Any], shape_named("Dashboard")]
-    """As the player's own dashboard, at this moment."""
+    state: Annotated[dict[str, Any], shape_named("Dashboard")] | None
+    """As the player's own dashboard, at this moment. Null for whoever has not begun to play."""
 
 
 class LedgerEntry(BaseModel):
@@ -134,7 +137,8 @@ class LedgerEntry(BaseModel):
 class LedgerPage(BaseModel):
     user_id: str
     entries: list[LedgerEntry]
-    """Newest turn first. A turn is never cut in two: there may be a few more than asked for."""
+    """Newest turn first. A turn is never cut in two: there may be a few more than asked for. There may be
+    fewer, or none, and others on the next page: a page looks at so many turns, which need not move gold."""
     next_before: int | None
     """``before`` of the next page; null when there is none."""
 
@@ -195,8 +199,32 @@ def admin_routes(dependencies: GatewayDependencies, office: BackOffice) -> APIRo
     return router
 
 
+def administrator_of(dependencies: GatewayDependencies) -> Callable[..., Awaitable[Bearer]]:
+    """A FastAPI dependency: the administrator whom the request's token names, counted.
+
+    Refuses as ``gateway.request_limits.player_of``, and as ``refuse_while_deaf``.
+    """
+
+    async def administrator(bearer: Bearer = Depends(player_of(dependencies, Role.ADMIN))) -> Bearer:
+        refuse_while_deaf(dependencies)
+        return bearer
+
+    return administrator
+
+
+def refuse_while_deaf(dependencies: GatewayDependencies) -> None:
+    """Whoever was an administrator when this gateway last heard need not be one now.
+
+    Raises:
+        Problem: 503 ``unavailable``, with Retry-After: revocations could not be read for too long.
+    """
+    if dependencies.tokens.revocations.is_stale:
+        detail = "This gateway cannot hear who was signed out. Try again."
+        raise Problem(status_of("unavailable", True), "unavailable", detail, {"Retry-After": "1"})
+
+
 def _add_readings(router: APIRouter, dependencies: GatewayDependencies, office: BackOffice) -> None:
-    admin = Depends(player_of(dependencies, Role.ADMIN))
+    admin = Depends(administrator_of(dependencies))
 
     @router.get("/players", summary="Find players", responses=problems(*_COMMON))
     async def find_players(
@@ -208,15 +236,18 @@ def _add_readings(router: APIRouter, dependencies: GatewayDependencies, office: 
         if username is None and user_id is None:
             raise Problem(status_of("invalid_data"), "invalid_data", "Give a username or a user_id.")
         found = await office.players.find(bearer.user_id, username=username, user_id=user_id)
-        return FoundPlayers(players=[_read(PlayerAccount, account) for account in found])
+        return FoundPlayers(players=[read_record(PlayerAccount, account) for account in found])
 
     @router.get("/players/{user_id}", summary="A player", responses=problems(*_COMMON, _UNKNOWN))
     async def get_player(user_id: UserId, bearer: Bearer = admin) -> PlayerDetails:
         account = await office.players.account(bearer.user_id, user_id)
         if account is None:
             raise _unknown()
-        state = await ask(dependencies.router, session_of(user_id), "get_dashboard", {})
-        return PlayerDetails(account=_read(PlayerAccount, account), state=state)
+        state = None
+        # Whoever asks a session that was never opened opens it.
+        if await office.players.has_session(user_id):
+            state = await ask(dependencies.router, session_of(user_id), "get_dashboard", {})
+        return PlayerDetails(account=read_record(PlayerAccount, account), state=state)
 
     @router.get(
         "/players/{user_id}/ledger", summary="A player's gold", responses=problems(*_COMMON, _UNKNOWN)
@@ -224,20 +255,24 @@ def _add_readings(router: APIRouter, dependencies: GatewayDependencies, office: 
     async def get_ledger(
         user_id: UserId, before: Before = None, limit: Rows = 50, bearer: Bearer = admin
     ) -> LedgerPage:
-        rows = await office.players.ledger(bearer.user_id, user_id, before, limit)
-        if not rows and await dependencies.accounts.account(user_id) is None:
+        page = await office.players.ledger(bearer.user_id, user_id, before, limit)
+        if not page.entries and await dependencies.accounts.account(user_id) is None:
             raise _unknown()
-        return ledger_page(user_id, rows, limit)
+        return LedgerPage(
+            user_id=user_id,
+            entries=[read_record(LedgerEntry, row) for row in page.entries],
+            next_before=page.next_before,
+        )
 
     @router.get("/audit", summary="The audit log", responses=problems(*_COMMON))
     async def read_audit(before: Before = None, limit: Rows = 50, bearer: Bearer = admin) -> AuditPage:
         rows = await office.audit_log.read(bearer.user_id, before, limit)
-        entries = [_read(AuditEntry, row) for row in rows]
+        entries = [read_record(AuditEntry, row) for row in rows]
         return AuditPage(entries=entries, next_before=rows[-1].id if len(rows) >= limit else None)
 
 
 def _add_changes(router: APIRouter, dependencies: GatewayDependencies, office: BackOffice) -> None:
-    admin = Depends(player_of(dependencies, Role.ADMIN))
+    admin = Depends(administrator_of(dependencies))
     key_or_none = Depends(optional_key)
 
     @router.post(
@@ -327,16 +362,6 @@ def _add_changes(router: APIRouter, dependencies: GatewayDependencies, office: B
         )
 
 
-def ledger_page(user_id: str, rows: Sequence[LedgerRecord], limit: int) -> LedgerPage:
-    """``limit``: what was asked for; a page that has fewer is the last."""
-    entries = [_read(LedgerEntry, row) for row in rows]
-    return LedgerPage(
-        user_id=user_id,
-        entries=entries,
-        next_before=rows[-1].turn if len(rows) >= limit else None,
-    )
-
-
 def _command_id(key: str | None) -> str:
     return key if key is not None else f"http-{secrets.token_hex(16)}"
 
@@ -366,6 +391,6 @@ def _unknown() -> Problem:
 _T = TypeVar("_T", bound=BaseModel)
 
 
-def _read(shape: type[_T], record: Any) -> _T:
+def read_record(shape: type[_T], record: Any) -> _T:
     """A record as the shape that shows it: the fields have the same names."""
     return shape(**{name: getattr(record, name) for name in shape.model_fields})

@@ -81,6 +81,8 @@ def asyncapi_document(
                 f"MessagePack map. {SUBPROTOCOL_JSON}: the same maps as JSON text. The first message is "
                 f"{AUTHENTICATE}; then come its result, {SYNC_CONNECTED}, and {INITIAL_STATE} or the missed "
                 "events. seq grows by one from event to event. "
+                f"{AUTHENTICATE} may come again, with a newer token of the same user: without one the "
+                "connection is closed a minute after its token has expired. "
                 f"{SUBSCRIBE} adds the events of a topic, which are not part of that sequence."
             ),
         },

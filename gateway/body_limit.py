@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.http_metrics import note_problem
 from gateway.problems import problem_response
 
 
@@ -24,6 +25,7 @@ class BodyLimit:
         headers = {"Connection": "close"}
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if declared.isdigit() and int(declared) > self._body_bytes_max:
+            note_problem(scope, "body_too_large")
             response = problem_response(413, "body_too_large", detail, headers)
             await response(scope, receive, send)
             return

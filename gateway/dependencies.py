@@ -30,6 +30,7 @@ from gateway.ports import (
     RateLimiter,
     ReadinessCheck,
     RevocationFeed,
+    StatusReader,
 )
 from gateway.refresh_tokens import RefreshTokens
 from gateway.tokens import AccessTokens
@@ -84,6 +85,8 @@ class GatewayDependencies:
     """Counts the HTTP requests of each user. None: no limit."""
     address_rate: RateLimiter | None = None
     """Counts the HTTP requests that need no account, by address. None: no limit."""
+    password_rate: RateLimiter | None = None
+    """Counts the passwords that are hashed, by address. None: no limit."""
     topics: Topics = field(default_factory=Topics)
     """The same for public actors; names every topic there is. Bound by the server, too."""
     limits: Limits = field(default_factory=Limits)
@@ -92,6 +95,10 @@ class GatewayDependencies:
     """Web origins whose pages may connect, by socket or HTTP. Clients that send no Origin are no
     browsers and may."""
     guests_enabled: bool = True
+    statuses: StatusReader | None = None
+    """What all processes say of themselves. None: no routes that sum it up."""
+    metrics_readers: Sequence[str] = ()
+    """Addresses and networks, beside loopback, that ``/metrics`` answers to."""
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     trusted_proxies: Sequence[str] = ()
     """Addresses whose X-Forwarded-For is believed."""

@@ -203,6 +203,17 @@ def conversation() -> Iterator[GoldenFrame]:
     yield _request("unsubscribe", "watch-3", {"topic": _TOPIC}, "Enough.")
     yield _result("watch-3", raw_map(TopicResult(_TOPIC)), "Nothing of the table comes after this.")
 
+    newer = {"token": "TOKEN"}
+    yield _request(
+        "authenticate",
+        "auth-3",
+        newer,
+        "A newer token, in good time.",
+        ("data.token",),
+        "renew",
+    )
+    yield _result("auth-3", raw_map(AuthenticateResult(_USER)), "The connection lasts as long as that one.")
+
 
 def _streak_events() -> Iterator[GoldenFrame]:
     yield _event("profile_update", {"changes": {"gold_balance": 10_095}}, 5, 2, "Gold changed.")

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 
 from gateway.dependencies import GatewayDependencies
-from gateway.problems import Problem, ProblemDocument
+from gateway.openapi import ASKED, VISITED, problems
+from gateway.problems import Problem
 from gateway.token_pairs import TokenPair, TokenPairs
 
 _IPV6_SITE_BITS = 64
@@ -42,11 +43,7 @@ def guest_routes(dependencies: GatewayDependencies, pairs: TokenPairs) -> APIRou
         "/guest",
         status_code=HTTPStatus.CREATED,
         summary="Create a guest account",
-        responses={
-            403: {"model": ProblemDocument},
-            429: {"model": ProblemDocument},
-            503: {"model": ProblemDocument},
-        },
+        responses=problems(VISITED, ASKED, {403: ["guests_disabled"]}),
     )
     async def create_guest(request: Request) -> TokenPair:
         """A guest can sign up later, and keeps everything then. Until that the refresh token is the only

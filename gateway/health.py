@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from gateway.hub import Hub
 from gateway.ports import ReadinessCheck
+from gateway.revocations import Revocations
 
 _CHECK_DEADLINE_S = 2.0
 
@@ -32,6 +33,15 @@ async def _reason(check: ReadinessCheck) -> str | None:
         return f"no answer within {_CHECK_DEADLINE_S} s"
     except Exception as error:
         return type(error).__name__
+
+
+def revocations_heard(revocations: Revocations) -> ReadinessCheck:
+    """Whoever was banned or lost a role since may still be believed here: no new clients."""
+
+    async def check() -> str | None:
+        return "revocations cannot be read" if revocations.is_stale else None
+
+    return check
 
 
 def health_routes(hub: Hub, checks: dict[str, ReadinessCheck]) -> APIRouter:

@@ -55,12 +55,17 @@ class Hub:
         )
         self.sockets: set[Socket] = set()
         self.is_draining = False
+        self.draining = asyncio.Event()
+        """Set with ``is_draining``, for those who wait."""
+        self.is_tracing = False
+        """Whether each command leaves a line in the log. Asking the log each time would cost more."""
         self._unflushed: list[Socket] = []
         self._sweep_timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to watch deadlines. On the loop that serves the sockets."""
         self.loop = asyncio.get_running_loop()
+        self.is_tracing = _log.isEnabledFor(logging.DEBUG)
         self._sweep_timer = self.loop.call_later(self.limits.sweep_interval_s, self._sweep)
 
     def stop(self) -> None:
@@ -110,6 +115,7 @@ class Hub:
         cut off asks again with the same id, and learns the outcome.
         """
         self.is_draining = True
+        self.draining.set()
         give_up_at = self.loop.time() + self.limits.drain_grace_s
         while any(socket.in_flight for socket in self.sockets) and self.loop.time() < give_up_at:
             self._restart([socket for socket in self.sockets if not socket.in_flight])

@@ -7,13 +7,13 @@ session must not meet the player's ids, nor those of another administrator.
 
 from __future__ import annotations
 
-import secrets
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import Header
 
 from gateway.problems import Problem
+from gateway.request_ids import command_id_of_request
 from gateway.schema import ID_CHARS_MAX
 from runtime.command_ids import INTERNAL
 
@@ -52,7 +52,7 @@ async def required_key(key: Key = None) -> str:
 
 def player_command(key: str | None) -> str:
     """The id of a player's command to their own session."""
-    return key if key is not None else f"http-{secrets.token_hex(16)}"
+    return key if key is not None else command_id_of_request()
 
 
 def admin_command(admin: str, key: str | None) -> str:

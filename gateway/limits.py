@@ -16,6 +16,8 @@ class Limits:
     """Larger client messages close the connection (1009), judged by their header."""
     authentication_deadline_s: float = 10.0
     """From the opening handshake to a valid ``authenticate``."""
+    token_grace_s: float = 60.0
+    """How long a connection outlives the last access token that was shown on it (4401)."""
     in_flight_commands_max: int = 64
     messages_per_s: float = 2000.0
     messages_burst: int = 4000
@@ -59,6 +61,9 @@ class Limits:
     answer_kept_s: float = 0.5
     """Per table: how old an answer of the public REST routes may be. A flood of requests reaches
     the table once in this time."""
+
+    metrics_streams_max: int = 32
+    """Readers of ``/api/metrics/stream``, of one gateway process."""
 
     sweep_interval_s: float = 1.0
     """Of the one timer that checks the deadlines of all connections of the process."""

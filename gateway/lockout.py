@@ -37,11 +37,16 @@ class Lockout:
 
     async def reset(self, username: str) -> None:
         """The password was right: the next attempt is the first. Raises ``runtime.errors.Unavailable``."""
-        key = key_of(username)
-        await self._attempts.reset(key)
-        if self._gate is not None:
+        await self._attempts.reset(key_of(username))
+        await self.forget(username)
+
+    async def forget(self, *usernames: str) -> None:
+        """Have the gate forget these names, if it can: in any case it does when their windows end."""
+        if self._gate is None:
+            return
+        for username in usernames:
             try:
-                await self._gate.reset(key)
+                await self._gate.reset(key_of(username))
             except CommandError as error:
                 _log.warning("login gate not reset", extra={"reason": str(error)})
 

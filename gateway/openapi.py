@@ -193,14 +193,9 @@ def _bare(schema: Schema) -> Schema:
 
 def _complete(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    # FastAPI takes the media type of every declared model to be that of the answer.
-    for status, response in responses.items():
-        content = response.get("content", {})
-        shown = content.get(JSON, {}).get("schema", {}).get("$ref", "")
-        if shown.endswith(f"/{ProblemDocument.__name__}"):
-            content[PROBLEM] = content.pop(JSON)
-        elif status == "422" and shown.endswith("/HTTPValidationError"):
-            responses[status] = _problem(422, CHECKED[422])
+    if PROBLEM not in responses.get("422", {}).get("content", {PROBLEM: ...}):
+        # FastAPI's own.
+        del responses["422"]
     if "requestBody" in operation:
         responses.setdefault("400", _problem(400, ["invalid_request"]))
         responses.setdefault("413", _problem(413, ["body_too_large"]))
@@ -218,9 +213,12 @@ def _complete(operation: dict[str, Any]) -> None:
 
 def _refer_to_shapes(model: Schema) -> None:
     # Pydantic would look for the shape among its own models.
-    for name, field in model.get("properties", {}).items():
-        if _SHAPE in field:
-            model["properties"][name] = {"$ref": f"{SCHEMAS}{field[_SHAPE]}"}
+    for field in model.get("properties", {}).values():
+        for schema in (field, *field.get("anyOf", [])):
+            if _SHAPE in schema:
+                name = schema[_SHAPE]
+                schema.clear()
+                schema["$ref"] = f"{SCHEMAS}{name}"
 
 
 def _without_null(schema: Schema) -> None:

@@ -10,9 +10,10 @@ import asyncio
 import os
 import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import PwdlibError
@@ -32,58 +33,91 @@ class Cost(NamedTuple):
 
 
 class Passwords:
-    """Hashes and verifies in threads, at most one a core; ``waiting_max`` more may wait for one."""
+    """Hashes and verifies in threads, at most one a core, for as many as have a place: one for each
+    thread, and ``waiting_max`` more. With the defaults the last of them waits a few seconds for a core."""
 
-    def __init__(self, cost: Cost | None = None, threads: int | None = None, waiting_max: int = 64) -> None:
+    def __init__(self, cost: Cost | None = None, threads: int | None = None, waiting_max: int = 256) -> None:
         cost = cost or Cost()
         threads = threads or os.cpu_count() or 1
         hasher = Argon2Hasher(time_cost=cost.iterations, memory_cost=cost.memory_kib, parallelism=cost.lanes)
-        self._hash = PasswordHash((hasher,))
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._jobs_max = threads + waiting_max
-        self._jobs = 0
+        self.hasher = PasswordHash((hasher,))
+        self.threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self._places_max = threads + waiting_max
+        self._places = 0
         # Nobody's password. What it is compared with takes as long as a real one would.
-        self._nobodys = self._hash.hash(secrets.token_urlsafe())
+        self.nobodys = self.hasher.hash(secrets.token_urlsafe())
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """Room for hashing one thing after another, from before the first question is asked until the
+        last hash has ended, even when nobody waits for it any more.
+
+        Raises ``runtime.errors.Overloaded`` when all places are taken.
+        """
+        if self._places >= self._places_max:
+            raise Overloaded("too many passwords are being checked")
+        self._places += 1
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            # Whoever hangs up does not free the thread, and must not seem to.
+            place.when_idle(self._leave)
+
+    def _leave(self) -> None:
+        self._places -= 1
 
     async def hash(self, password: str) -> str:
-        """Raises ``runtime.errors.Overloaded`` when too many wait already."""
-        return await self._in_thread(lambda: self._hash.hash(_normal(password)))
+        """Raises ``runtime.errors.Overloaded`` when all places are taken."""
+        with self.place() as place:
+            return await place.hash(password)
+
+
+class Place:
+    """See ``Passwords.place``."""
+
+    def __init__(self, passwords: Passwords) -> None:
+        self._passwords = passwords
+        self._job: asyncio.Future[Any] | None = None
+
+    async def hash(self, password: str) -> str:
+        hasher = self._passwords.hasher
+        return await self._in_thread(lambda: hasher.hash(_normal(password)))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether the password is the one that was hashed. Without a hash, because there is no such
-        user, it is the same work, and False.
-
-        Raises ``runtime.errors.Overloaded`` when too many wait already.
-        """
+        user, it is the same work, and False."""
         return await self._in_thread(lambda: self._verify(password, password_hash))
 
     def _verify(self, password: str, password_hash: str | None) -> bool:
+        known = self._passwords
         try:
-            is_right = self._hash.verify(_normal(password), password_hash or self._nobodys)
+            is_right = known.hasher.verify(_normal(password), password_hash or known.nobodys)
         except PwdlibError:
             return False
         return is_right and password_hash is not None
 
-    def check_room(self) -> None:
-        """Raises ``runtime.errors.Overloaded`` when too many wait already."""
-        if self._jobs >= self._jobs_max:
-            raise Overloaded("too many passwords are being checked")
-
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        self.check_room()
-        self._jobs += 1
-        job = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        job.add_done_callback(self._ended)
-        # Whoever hangs up meanwhile does not free the thread, and must not seem to.
+        job = asyncio.get_running_loop().run_in_executor(self._passwords.threads, work)
+        self._job = job
         return await asyncio.shield(job)
 
-    def _ended(self, job: asyncio.Future[T]) -> None:
-        self._jobs -= 1
-        if not job.cancelled():
-            job.exception()
+    def when_idle(self, call: Callable[[], None]) -> None:
+        """Call when no hash is under way: now, or later."""
+        job = self._job
+        if job is None or job.done():
+            call()
+            return
+
+        def ended(job: asyncio.Future[Any]) -> None:
+            if not job.cancelled():
+                job.exception()
+            call()
+
+        job.add_done_callback(ended)
 
 
 def _normal(password: str) -> str:

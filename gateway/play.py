@@ -7,6 +7,7 @@ an answer is the command's result, unchanged.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -84,10 +85,20 @@ def _add(
 ) -> None:
     player = player_of(dependencies)
     actors = dependencies.router
+    counters = dependencies.fanout.counters
+
+    async def counted(question: Awaitable[msgspec.Raw]) -> msgspec.Raw:
+        try:
+            result = await question
+        except Problem as problem:
+            counters.commands_failed[command.name, problem.code] += 1
+            raise
+        counters.commands_done[command.name] += 1
+        return result
 
     async def read(bearer: Bearer = Depends(player)) -> Response:
         data = command.from_json(_NOTHING)
-        return _answer(await result_of(actors, session_of(bearer.user_id), command.name, data))
+        return _answer(await counted(result_of(actors, session_of(bearer.user_id), command.name, data)))
 
     async def write(
         request: Request, bearer: Bearer = Depends(player), key: str | None = Depends(optional_key)
@@ -97,7 +108,7 @@ def _add(
         except InvalidData as error:
             raise Problem(status_of("invalid_data"), "invalid_data", str(error)) from None
         actor, command_id = session_of(bearer.user_id), player_command(key)
-        return _answer(await result_of(actors, actor, command.name, data, command_id))
+        return _answer(await counted(result_of(actors, actor, command.name, data, command_id)))
 
     is_write = route.method == "POST"
     router.add_api_route(

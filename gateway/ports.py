@@ -20,6 +20,15 @@ ReadinessCheck = Callable[[], Awaitable[str | None]]
 """None when all is well, else the reason why this gateway should get no traffic."""
 
 
+class StatusReader(Protocol):
+    """A board where every process of the house says each second how it is."""
+
+    async def read(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each said last, by its name: numbers, with ``kind`` and ``at_ms`` (wall clock). Those that
+        have been silent for a while are left out. Raises ``runtime.errors.Unavailable``."""
+        ...
+
+
 class RateLimiter(Protocol):
     async def allow(self, key: str) -> float | None:
         """Count one use of ``key``. None when allowed, else the seconds until it is worth trying."""
@@ -84,7 +93,8 @@ class RoleChangeRecord(Protocol):
     def role(self) -> str: ...
     @property
     def change(self) -> int:
-        """The account's ``role_changes`` after it: what the session is told under ``role-<change>``."""
+        """The account's ``role_changes`` after it: what the session is told under the id
+        ``gateway.idempotency.role_command(change)``."""
         ...
 
 
@@ -171,6 +181,19 @@ class LedgerRecord(Protocol):
     def reason(self) -> str: ...
 
 
+class LedgerPageRecord(Protocol):
+    @property
+    def entries(self) -> Sequence[LedgerRecord]:
+        """Newest turn first. A turn is never cut in two, so there may be a few more than were asked for;
+        and fewer, even none, with older ones still to come: a page looks at so many turns and no more."""
+        ...
+
+    @property
+    def next_before(self) -> int | None:
+        """``before`` of the next page; None when every turn was looked at."""
+        ...
+
+
 class PersonalDataRecord(Protocol):
     """What is kept about a person, apart from their games."""
 
@@ -227,6 +250,10 @@ class CredentialStore(Protocol):
         """
         ...
 
+    async def has_uses_left(self, invite_hash: bytes) -> bool:
+        """Whether ``sign_up`` would take this invite at the moment. Changes nothing, promises nothing."""
+        ...
+
     async def credentials(self, username: str) -> CredentialsRecord | None:
         """For a login. By user name, ignoring case; None when nobody has it. Banned accounts are found,
         too: whether somebody is banned is for those to know who know the password."""
@@ -260,8 +287,8 @@ class RefreshTokenStore(Protocol):
         self, token_hash: bytes, successor_hash: bytes, lifetime_s: float, grace_s: float
     ) -> GrantRecord:
         """Exchange a token for its successor, once however often it is asked for at the same time. Within
-        ``grace_s`` of that it is granted again, to the same successor. After that it ends the whole
-        family and voids the user's access tokens.
+        ``grace_s`` of that it is granted again, to the same successor, and for six times as long while
+        the successor was not used. After that it ends the whole family and voids the user's access tokens.
 
         Raises:
             Rejected: ``refresh_invalid`` (unknown), ``refresh_expired``, ``refresh_revoked`` (its family
@@ -293,9 +320,18 @@ class LoginAttempts(Protocol):
 
 
 class RevocationFeed(Protocol):
+    async def position(self, age_max_s: float) -> int:
+        """The id after which everything younger than ``age_max_s`` is found: that of the newest
+        revocation, when none is as young."""
+        ...
+
     async def after(self, last_id: int, age_max_s: float, limit: int) -> Sequence[RevocationRecord]:
         """The next revocations by id, without those older than ``age_max_s``. Complete: once an id was
         given, no smaller one will ever appear."""
+        ...
+
+    async def forget(self, age_s: float, limit: int) -> int:
+        """Delete revocations older than ``age_s``, oldest first, at most ``limit``. How many it were."""
         ...
 
 
@@ -370,9 +406,13 @@ class PlayerDirectory(Protocol):
 
     async def account(self, by: str, user_id: str) -> AccountRecord | None: ...
 
-    async def ledger(self, by: str, user_id: str, before: int | None, limit: int) -> Sequence[LedgerRecord]:
-        """Transfers of the player, newest turn first, of turns before ``before``. A turn is never cut in
-        two, so there may be a few more than ``limit``. Next page: ``before=page[-1].turn``."""
+    async def has_session(self, user_id: str) -> bool:
+        """Whether the player's session was ever opened. Whoever asks one that was not opens it, with gold
+        and a journal. No audit row."""
+        ...
+
+    async def ledger(self, by: str, user_id: str, before: int | None, limit: int) -> LedgerPageRecord:
+        """Transfers of the player, of turns before ``before``; the newest for None."""
         ...
 
 
@@ -396,7 +436,7 @@ class PersonalDataStore(Protocol):
 
     async def export(self, user_id: str) -> PersonalDataRecord | None: ...
 
-    async def ledger(self, user_id: str, before: int | None, limit: int) -> Sequence[LedgerRecord]:
+    async def ledger(self, user_id: str, before: int | None, limit: int) -> LedgerPageRecord:
         """As in ``PlayerDirectory``, by the player themselves; no audit row."""
         ...
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from gateway.http_metrics import note_problem
 from runtime.errors import CommandError
 
 _CODES = {
@@ -89,18 +90,26 @@ def problem_response(
     return ProblemResponse(document.model_dump(), status, dict(headers) if headers else None)
 
 
+def answer(
+    request: Request, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> ProblemResponse:
+    """The document, whose code is counted."""
+    note_problem(request.scope, code)
+    return problem_response(status, code, detail, headers)
+
+
 def install_problem_handlers(app: FastAPI) -> None:
     """Let every error of the app come out as a problem document."""
 
     @app.exception_handler(Problem)
-    async def on_problem(_: Request, error: Problem) -> ProblemResponse:
-        return problem_response(error.status, error.code, error.detail, error.headers)
+    async def on_problem(request: Request, error: Problem) -> ProblemResponse:
+        return answer(request, error.status, error.code, error.detail, error.headers)
 
     @app.exception_handler(CommandError)
-    async def on_command_error(_: Request, error: CommandError) -> ProblemResponse:
+    async def on_command_error(request: Request, error: CommandError) -> ProblemResponse:
         headers = {"Retry-After": "1"} if error.retryable else None
         status = status_of(error.code, error.retryable)
-        return problem_response(status, error.code, error.message, headers)
+        return answer(request, status, error.code, error.message, headers)
 
     @app.exception_handler(HTTPException)
     async def on_http_exception(request: Request, error: HTTPException) -> ProblemResponse:
@@ -109,19 +118,19 @@ def install_problem_handlers(app: FastAPI) -> None:
         headers = error.headers
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             headers = {**(headers or {}), "Allow": ", ".join(_methods_of(request))}
-        return problem_response(status, code, str(error.detail), headers)
+        return answer(request, status, code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
-    async def on_validation_error(_: Request, error: RequestValidationError) -> ProblemResponse:
+    async def on_validation_error(request: Request, error: RequestValidationError) -> ProblemResponse:
         detail = "; ".join(
             f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:8]
         )
-        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_data", detail)
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_data", detail)
 
     @app.exception_handler(Exception)
-    async def on_defect(_: Request, __: Exception) -> ProblemResponse:
+    async def on_defect(request: Request, _: Exception) -> ProblemResponse:
         # Not logged here: the framework raises it again, and uvicorn logs it.
-        return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "A defect of the server.")
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "A defect of the server.")
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -6,13 +6,13 @@ what a client may do when, and what it is told. It must not wait and must not re
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.catalogue import UNREADABLE, Command, InvalidData
 from gateway.codec import Codec, raw_map
+from gateway.connection_lifecycle import TRANSITIONS, Happening, State
 from gateway.counters import Counters
 from gateway.limits import Limits
 from gateway.revocations import BAN, Verdict
@@ -38,35 +38,9 @@ from gateway.schema import (
     SyncConnectedData,
     TopicResult,
 )
-from gateway.tokens import Bearer, TokenError, UserBanned
+from gateway.tokens import Bearer, TokenError, TokenExpired, UserBanned
 from runtime.clock import Clock
 from runtime.stream import Failure, Result
-
-
-class State(enum.Enum):
-    AWAITING_AUTHENTICATION = "awaiting_authentication"
-    ATTACHING = "attaching"
-    """Authenticated; events of the session are not flowing (yet, or for the moment)."""
-    LIVE = "live"
-    CLOSING = "closing"
-
-
-class Happening(enum.Enum):
-    AUTHENTICATED = "authenticated"
-    ATTACHED = "attached"
-    DETACHED = "detached"
-    CLOSED = "closed"
-
-
-TRANSITIONS: dict[tuple[State, Happening], State] = {
-    (State.AWAITING_AUTHENTICATION, Happening.AUTHENTICATED): State.ATTACHING,
-    (State.ATTACHING, Happening.ATTACHED): State.LIVE,
-    (State.LIVE, Happening.DETACHED): State.ATTACHING,
-    (State.AWAITING_AUTHENTICATION, Happening.CLOSED): State.CLOSING,
-    (State.ATTACHING, Happening.CLOSED): State.CLOSING,
-    (State.LIVE, Happening.CLOSED): State.CLOSING,
-}
-"""The whole lifecycle. What is not here cannot happen."""
 
 
 class Actions(Protocol):
@@ -149,6 +123,7 @@ class Connection:
         self.in_flight = 0
         """Commands submitted and not answered."""
         self._authenticate_by = now + terms.limits.authentication_deadline_s
+        """When the first token, or the next one, must have been shown."""
         self._invalid_messages = 0
         self._is_greeted = False
         self._topics: set[str] = set()
@@ -180,11 +155,11 @@ class Connection:
             self._over_the_rate(command_id)
             return
         if state is State.AWAITING_AUTHENTICATION:
-            self._authenticate(message)
+            self._authenticate(message, now)
             return
         command = self._commands.get(message.type)
         if command is None:
-            self._other(message)
+            self._other(message, now)
             return
         if self.in_flight >= self._limits.in_flight_commands_max:
             self._error(command_id, "too_many_in_flight")
@@ -224,7 +199,7 @@ class Connection:
         else:
             self._error(command_id, "rate_limited")
 
-    def _authenticate(self, message: ClientFrame) -> None:
+    def _authenticate(self, message: ClientFrame, now: float) -> None:
         if message.type != AUTHENTICATE:
             self._error(message.id, "not_authenticated")
             self.close(CLOSE_NOT_AUTHENTICATED, "not_authenticated")
@@ -241,19 +216,40 @@ class Connection:
             is_banned = isinstance(refusal, UserBanned)
             self.close(CLOSE_BANNED if is_banned else CLOSE_NOT_AUTHENTICATED, refusal.code)
             return
-        self.user_id = user_id = bearer.user_id
-        self._token_issued_s = bearer.issued_s
+        self.user_id = bearer.user_id
         self._happens(Happening.AUTHENTICATED)
-        self._actions.send(self.codec.result(message.id, raw_map(AuthenticateResult(user_id))))
-        self._actions.subscribe(user_id, data.resume_from)
+        self._rest_on(bearer, message.id, now)
+        self._actions.subscribe(bearer.user_id, data.resume_from)
 
-    def _other(self, message: ClientFrame) -> None:
+    def _authenticate_again(self, message: ClientFrame, now: float) -> None:
+        """Another token of the same user. Whatever else comes leaves the connection as it was."""
+        try:
+            bearer = self._terms.verify_token(self.codec.authenticate(message.data).token)
+        except UNREADABLE as error:
+            self._invalid(message.id, "invalid_data", str(error))
+        except TokenError as refusal:
+            self._invalid(message.id, refusal.code)
+        else:
+            if bearer.user_id == self.user_id:
+                self._rest_on(bearer, message.id, now)
+            else:
+                self._invalid(message.id, "already_authenticated")
+
+    def _rest_on(self, bearer: Bearer, message_id: str, now: float) -> None:
+        """The connection lasts as long as this token, and ends with it."""
+        self._token_issued_s = bearer.issued_s
+        left_s = bearer.expires_s - self._terms.clock.now_ms() / 1000
+        self._authenticate_by = now + left_s + self._limits.token_grace_s
+        self._actions.send(self.codec.result(message_id, raw_map(AuthenticateResult(bearer.user_id))))
+
+    def _other(self, message: ClientFrame, now: float) -> None:
         """A message that is no command of the session."""
         if message.type == SUBSCRIBE or message.type == UNSUBSCRIBE:
             self._subscribe_or_leave(message)
+        elif message.type == AUTHENTICATE:
+            self._authenticate_again(message, now)
         else:
-            code = "already_authenticated" if message.type == AUTHENTICATE else "unknown_command"
-            self._invalid(message.id, code)
+            self._invalid(message.id, "unknown_command")
 
     def _subscribe_or_leave(self, message: ClientFrame) -> None:
         try:
@@ -349,8 +345,12 @@ class Connection:
     # Time, and the end
 
     def check_deadline(self, now: float) -> None:
-        if self.state is State.AWAITING_AUTHENTICATION and now >= self._authenticate_by:
+        if now < self._authenticate_by:
+            return
+        if self.state is State.AWAITING_AUTHENTICATION:
             self.close(CLOSE_TIMEOUT, "authentication timeout")
+        else:
+            self.close(CLOSE_NOT_AUTHENTICATED, TokenExpired.code)
 
     def close(self, code: int, reason: str) -> None:
         """Close for a reason of ours. Does nothing when closing already."""

@@ -6,7 +6,6 @@ Owns the translation of failures, and short-lived answers for questions that any
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.problems import Problem, status_of
+from gateway.request_ids import new_command_id
 from runtime.clock import Clock
 from runtime.identity import ActorId
 from runtime.routing import ActorRouter
@@ -52,7 +52,7 @@ async def result_of(
     """
     answered: asyncio.Future[Result | Failure] = asyncio.get_running_loop().create_future()
     if command_id is None:
-        command_id = f"http-{secrets.token_hex(16)}"
+        command_id = new_command_id()
     encoded = data if isinstance(data, bytes) else _encode(data)
     router.submit(actor, command_id, name, encoded, partial(_settle, answered))
     outcome = await answered

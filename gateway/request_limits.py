@@ -40,10 +40,19 @@ def visitor_of(dependencies: GatewayDependencies) -> Callable[[Request], Awaitab
     """A FastAPI dependency for routes that need no account: the address is counted."""
 
     async def visitor(request: Request) -> None:
-        key = address_key(request.client.host if request.client else None)
-        await count(dependencies.address_rate, f"address:{key}")
+        await count(dependencies.address_rate, f"address:{_address_of(request)}")
 
     return visitor
+
+
+async def count_password(dependencies: GatewayDependencies, request: Request) -> None:
+    """Count a password that is about to be hashed, by address: each costs as much as a thousand other
+    requests.
+
+    Raises:
+        Problem: 429 ``rate_limited``, with Retry-After.
+    """
+    await count(dependencies.password_rate, f"password:{_address_of(request)}")
 
 
 async def count(limiter: RateLimiter | None, key: str) -> None:
@@ -56,3 +65,7 @@ async def count(limiter: RateLimiter | None, key: str) -> None:
     if retry_after is not None:
         headers = {"Retry-After": str(max(1, math.ceil(retry_after)))}
         raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many requests.", headers)
+
+
+def _address_of(request: Request) -> str:
+    return address_key(request.client.host if request.client else None)

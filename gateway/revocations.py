@@ -1,7 +1,8 @@
 """Which access tokens are void before their time, as far as this gateway has heard.
 
-Owns a bounded memory, and the watch that fills it from the database. Tokens are signed and say for
-themselves until when they are good; what is remembered here is only who was signed out since.
+Owns a bounded memory, and the watch that fills it from the database and has the database forget. Tokens
+are signed and say for themselves until when they are good; what is remembered here is only who was signed
+out since.
 """
 
 from __future__ import annotations
@@ -20,9 +21,15 @@ from runtime.errors import CommandError
 _log = logging.getLogger(__name__)
 
 BAN = "ban"
+STALE_AFTER_S = 10.0
+"""Without an answer from the database, until the gateway is unready and administrators are refused."""
 
 _READ_MAX = 1000
-_EVER_S = 10.0 * 365 * 86400
+_FORGOTTEN_MAX = 1000
+_FORGET_EVERY_S = 3600.0
+_FORGOTTEN_AFTER_S = 2 * 86400.0
+"""Twice the longest life that an access token can be given: whatever another gateway is set to, it
+needs none that are older."""
 
 
 class Verdict(NamedTuple):
@@ -48,9 +55,19 @@ class Revocations:
         self._users_max = users_max
         self._verdicts: OrderedDict[str, tuple[Verdict, float]] = OrderedDict()
         self._everybody = Verdict(0, "revoked")
+        self._heard_s: float | None = None
 
     def __len__(self) -> int:
         return len(self._verdicts)
+
+    def heard(self) -> None:
+        """Everything that there was to know is known, as of now."""
+        self._heard_s = self._clock.monotonic()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether that is longer ago than ``STALE_AFTER_S``. Not so where nobody ever listened."""
+        return self._heard_s is not None and self._clock.monotonic() - self._heard_s > STALE_AFTER_S
 
     def add(self, user_id: str, verdict: Verdict) -> None:
         """Remember the verdict, unless a later one is known."""
@@ -83,22 +100,27 @@ class Revocations:
 
 
 class RevocationWatch:
-    """Asks the database for what is new, all the time. ``on_news`` is told after the memory knows it:
-    the verdicts of one reading, by user."""
+    """Asks the database for what is new, all the time, and once an hour to delete what is too old to
+    count. ``on_news`` is told after the memory knows it: the verdicts of one reading, by user."""
 
     def __init__(
         self,
         feed: RevocationFeed,
         revocations: Revocations,
         on_news: Callable[[Mapping[str, Verdict]], None],
+        clock: Clock,
+        age_max_s: float,
         poll_s: float = 0.5,
     ) -> None:
+        """``age_max_s``: how long after its issue a token, or a socket that it opened, may still be good."""
         self._feed = feed
         self._revocations = revocations
         self._on_news = on_news
         self._poll_s = poll_s
-        self._last_id = 0
-        self._has_started = False
+        self._clock = clock
+        self._age_max_s = age_max_s
+        self._last_id: int | None = None
+        self._forget_at = clock.monotonic()
         self._is_failing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -107,7 +129,6 @@ class RevocationWatch:
         believed. Waits for the database as long as that takes."""
         while not await self._read():
             await asyncio.sleep(self._poll_s)
-        self._has_started = True
         self._task = asyncio.get_running_loop().create_task(self._watch(), name="revocations")
 
     async def stop(self) -> None:
@@ -120,16 +141,28 @@ class RevocationWatch:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._poll_s)
-            await self._read()
+            if await self._read() and self._clock.monotonic() >= self._forget_at:
+                await self._forget()
+
+    async def _forget(self) -> None:
+        """Delete some; the rest, if there is any, next time."""
+        age_s = max(_FORGOTTEN_AFTER_S, self._age_max_s)
+        try:
+            gone = await self._feed.forget(age_s, _FORGOTTEN_MAX)
+        except Exception as error:
+            # It must not keep the watch from its work.
+            _log.warning("revocations not deleted", extra={"reason": repr(error)})
+            gone = 0
+        if gone < _FORGOTTEN_MAX:
+            self._forget_at = self._clock.monotonic() + _FORGET_EVERY_S
 
     async def _read(self) -> bool:
         """Read to the end of the log. False when the database did not answer."""
-        # At first no token is older than that. Later there are sockets, which outlive their tokens: after
-        # a long silence everything counts.
-        age_max_s = _EVER_S if self._has_started else self._revocations.kept_s
         try:
+            if self._last_id is None:
+                self._last_id = await self._feed.position(self._age_max_s)
             while True:
-                records = await self._feed.after(self._last_id, age_max_s, _READ_MAX)
+                records = await self._feed.after(self._last_id, self._age_max_s, _READ_MAX)
                 news: dict[str, Verdict] = {}
                 for record in records:
                     verdict = Verdict(int(record.not_before.timestamp()), record.because)
@@ -150,4 +183,5 @@ class RevocationWatch:
             _log.exception("revocations could not be read")
             return False
         self._is_failing = False
+        self._revocations.heard()
         return True

@@ -29,8 +29,14 @@ the client knows of the topic.
 everything the client knows, and its seq is the new position. ``timestamp`` and ``server_time``
 are milliseconds since the Unix epoch. In ``casino.v1.json`` the same maps are JSON text.
 
-A connection may outlive its token's time. When tokens are voided before that (a new password, a ban,
-another role), the connections that were made with them are closed.
+A connection ends with its token, a minute after the token's time is over (4401 ``token_expired``), unless
+the client shows a newer one of the same user before, as often as it likes::
+
+    client  authenticate {token}                     ``resume_from`` means nothing here: events go on
+    server  result {user_id}                         it lasts as long as the new token now
+
+A token that is refused there, or is another user's, changes nothing. When tokens are voided before their
+time (a new password, a ban, another role, a logout everywhere), the connections that rest on them are closed.
 """
 
 from __future__ import annotations
@@ -53,7 +59,8 @@ INITIAL_STATE = "initial_state"
 
 
 class ClientFrame(msgspec.Struct, gc=False):
-    """What a client sends: ``authenticate`` first, then commands, ``subscribe`` and ``unsubscribe``."""
+    """What a client sends: ``authenticate`` first, then commands, ``subscribe``, ``unsubscribe``, and
+    ``authenticate`` again with each newer token."""
 
     type: str
     id: str
@@ -150,7 +157,7 @@ ERRORS: dict[str, ErrorMeaning] = {
     "invalid_data": ErrorMeaning(False, "The data does not fit the command."),
     "unknown_command": ErrorMeaning(False, "There is no command of this type."),
     "not_authenticated": ErrorMeaning(False, "The first message must be authenticate."),
-    "already_authenticated": ErrorMeaning(False, "This connection has a user already."),
+    "already_authenticated": ErrorMeaning(False, "This connection is another user's."),
     "token_invalid": ErrorMeaning(False, "The access token is not one of ours."),
     "token_expired": ErrorMeaning(False, "The access token was good once; get a new one."),
     "token_revoked": ErrorMeaning(

@@ -1,4 +1,5 @@
-"""``/api/auth/login``, ``refresh``, ``logout``, ``password`` and ``me``: the life of a sign-in.
+"""``/api/auth/login``, ``refresh``, ``logout`` (and ``-everywhere``), ``password``, ``me``: the life of a
+sign-in.
 
 Owns the routes, and that whoever guesses learns nothing: neither which names there are, nor by how much
 a password was wrong, nor any of it faster than the lockout allows.
@@ -6,33 +7,35 @@ a password was wrong, nor any of it faster than the lockout allows.
 
 from __future__ import annotations
 
-import math
+import logging
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.dependencies import GatewayDependencies
-from gateway.ports import CredentialsRecord
-from gateway.problems import Problem, ProblemDocument
+from gateway.fanout import session_of
+from gateway.openapi import ASKED, CHECKED, SIGNED_IN, VISITED, problems
+from gateway.password_attempts import attempt, own_key
+from gateway.problems import Problem
 from gateway.refresh_tokens import TOKEN_CHARS_MAX
 from gateway.refusals import refusals_as_problems
 from gateway.request_limits import player_of, visitor_of
 from gateway.roles import Role
-from gateway.sign_up import PASSWORD_CHARS_MAX, NewPassword, Secret, Username
+from gateway.sign_up import GivenPassword, NewPassword, Secret, Username
 from gateway.token_pairs import TokenPair, TokenPairs
 from gateway.tokens import Bearer
 
-_GivenPassword = Annotated[Secret, Field(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+_log = logging.getLogger(__name__)
 
 
 class Login(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     username: Username
-    password: _GivenPassword
+    password: GivenPassword
 
 
 class RefreshToken(BaseModel):
@@ -44,7 +47,7 @@ class RefreshToken(BaseModel):
 class NewPasswordForOld(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    old_password: _GivenPassword
+    old_password: GivenPassword
     new_password: NewPassword
 
 
@@ -57,61 +60,89 @@ class Account(BaseModel):
     created_at: datetime
 
 
-def _answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": ProblemDocument} for status in statuses}
-
-
 def session_routes(dependencies: GatewayDependencies, pairs: TokenPairs) -> APIRouter:
-    router = APIRouter(prefix="/api/auth", tags=["accounts"], responses=_answers(401, 429, 503))
+    router = APIRouter(prefix="/api/auth", tags=["accounts"])
     door = dependencies.front_door
+    counters = dependencies.fanout.counters
     visitor = Depends(visitor_of(dependencies))
     player = Depends(player_of(dependencies))
 
-    async def is_right(username: str, password: SecretStr, found: CredentialsRecord | None) -> bool:
-        """Look at a password, if there is an attempt left; a right one gives them all back."""
-        given = password.get_secret_value()
-        if not await door.passwords.verify(given, found.password_hash if found is not None else None):
-            return False
-        await door.lockout.reset(username)
-        return True
-
-    async def take_attempt(username: str) -> None:
-        # What would not be looked at shall not count: a flood must not lock everybody out.
-        door.passwords.check_room()
-        locked_s = await door.lockout.count(username)
-        if locked_s is not None:
-            headers = {"Retry-After": str(max(1, math.ceil(locked_s)))}
-            detail = "Too many attempts. Try again later; until then no password is right."
-            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, "login_locked", detail, headers)
-
-    @router.post("/login", summary="Sign in", responses=_answers(403), dependencies=[visitor])
-    async def log_in(form: Login) -> TokenPair:
-        await take_attempt(form.username)
-        found = await door.credentials.credentials(form.username)
-        if not await is_right(form.username, form.password, found) or found is None:
+    @router.post(
+        "/login",
+        summary="Sign in",
+        responses=problems(
+            VISITED,
+            ASKED,
+            CHECKED,
+            {401: ["wrong_credentials", "account_unknown"], 403: ["banned"], 429: ["login_locked"]},
+        ),
+        dependencies=[visitor],
+    )
+    async def log_in(request: Request, form: Login) -> TokenPair:
+        async with attempt(dependencies, request, form.username) as one:
+            found = await door.credentials.credentials(form.username)
+            password_hash = found.password_hash if found is not None else None
+            is_right = await one.is_right(form.password, password_hash)
+        if found is None or not is_right:
+            counters.logins_failed += 1
+            _log.info("sign-in refused", extra={"code": "wrong_credentials"})
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "wrong_credentials",
                 "The name, the password or both are wrong.",
                 {"WWW-Authenticate": "Bearer"},
             )
+        counters.logins_succeeded += 1
         with refusals_as_problems():
-            return await pairs.begin(found.account.user_id)
+            pair = await pairs.begin(found.account.user_id)
+        _log.info("signed in", extra={"actor": session_of(pair.user_id)})
+        return pair
 
-    @router.post("/refresh", summary="Get the next tokens", responses=_answers(403), dependencies=[visitor])
+    @router.post(
+        "/refresh",
+        summary="Get the next tokens",
+        responses=problems(
+            VISITED,
+            ASKED,
+            CHECKED,
+            {
+                401: ["refresh_invalid", "refresh_expired", "refresh_revoked", "refresh_reused"],
+                403: ["banned"],
+            },
+        ),
+        dependencies=[visitor],
+    )
     async def refresh(form: RefreshToken) -> TokenPair:
-        """Each refresh token is good once; asked again within 10 seconds, it gives the same successor.
-        Used once more after that, it ends the sign-in, and all tokens that came of it."""
+        """Each refresh token is good once; asked again within 10 seconds, or within a minute while its
+        successor was not used, it gives the same successor. Used once more after that, it ends the
+        sign-in, and all tokens that came of it."""
         with refusals_as_problems():
             return await pairs.renew(form.refresh_token.get_secret_value())
 
-    @router.post("/logout", status_code=HTTPStatus.NO_CONTENT, summary="Sign out", dependencies=[visitor])
+    @router.post(
+        "/logout",
+        status_code=HTTPStatus.NO_CONTENT,
+        summary="Sign out",
+        responses=problems(VISITED, ASKED, CHECKED),
+        dependencies=[visitor],
+    )
     async def log_out(form: RefreshToken) -> Response:
         """Ends the sign-in that the refresh token is of. The last access token lives out its minutes."""
         await pairs.end(form.refresh_token.get_secret_value())
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
-    @router.get("/me", summary="Who am I?", responses=_answers(403))
+    @router.post(
+        "/logout-everywhere",
+        status_code=HTTPStatus.NO_CONTENT,
+        summary="Sign out everywhere",
+        responses=problems(SIGNED_IN, ASKED),
+    )
+    async def log_out_everywhere(bearer: Bearer = player) -> Response:
+        """Ends all your sign-ins, this one, too, and within a second every token and socket of theirs."""
+        await pairs.end_all(bearer.user_id)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    @router.get("/me", summary="Who am I?", responses=problems(SIGNED_IN, ASKED, {401: ["account_unknown"]}))
     async def me(bearer: Bearer = player) -> Account:
         account = await dependencies.accounts.account(bearer.user_id)
         if account is None or account.kind == "erased":
@@ -129,16 +160,32 @@ def session_routes(dependencies: GatewayDependencies, pairs: TokenPairs) -> APIR
             created_at=account.created_at,
         )
 
-    @router.post("/password", summary="Change your password", responses=_answers(403, 409))
-    async def change_password(form: NewPasswordForOld, bearer: Bearer = player) -> TokenPair:
+    @router.post(
+        "/password",
+        summary="Change your password",
+        responses=problems(
+            SIGNED_IN,
+            ASKED,
+            CHECKED,
+            {
+                401: ["account_unknown"],
+                403: ["wrong_password"],
+                409: ["no_password", "password_changed"],
+                429: ["login_locked"],
+            },
+        ),
+    )
+    async def change_password(
+        request: Request, form: NewPasswordForOld, bearer: Bearer = player
+    ) -> TokenPair:
         """Ends all other sign-ins, and all tokens that came of them."""
         found = await door.credentials.credentials_of(bearer.user_id)
-        if found is None or found.account.username is None:
+        if found is None:
             raise Problem(HTTPStatus.CONFLICT, "no_password", "A guest has no password: sign up first.")
-        await take_attempt(found.account.username)
-        if not await is_right(found.account.username, form.old_password, found):
-            raise Problem(HTTPStatus.FORBIDDEN, "wrong_password", "The old password is wrong.")
-        password_hash = await door.passwords.hash(form.new_password.get_secret_value())
+        async with attempt(dependencies, request, own_key(bearer.user_id)) as one:
+            if not await one.is_right(form.old_password, found.password_hash):
+                raise Problem(HTTPStatus.FORBIDDEN, "wrong_password", "The old password is wrong.")
+            password_hash = await one.hash(form.new_password)
         with refusals_as_problems():
             await door.credentials.change_password(bearer.user_id, found.password_hash, password_hash)
             return await pairs.begin(bearer.user_id)

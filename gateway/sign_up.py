@@ -11,16 +11,17 @@ from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from gateway.authentication import bearer_if_any
 from gateway.dependencies import GatewayDependencies
 from gateway.guests import new_user_id
 from gateway.invites import CODE_CHARS_MAX, invite_hash
-from gateway.problems import Problem, ProblemDocument
+from gateway.openapi import ASKED, CHECKED, VISITED, problems
+from gateway.problems import Problem
 from gateway.refusals import refusals_as_problems
-from gateway.request_limits import visitor_of
+from gateway.request_limits import count_password, visitor_of
 from gateway.token_pairs import TokenPair, TokenPairs
 from gateway.tokens import Bearer
 
@@ -30,6 +31,11 @@ PASSWORD_CHARS_MIN = 8
 PASSWORD_CHARS_MAX = 128
 
 _BORN_AFTER = date(1900, 1, 1)
+_REFUSED = {
+    401: ["token_invalid", "token_expired", "token_revoked", "account_unknown"],
+    403: ["underage", "invite_invalid", "banned"],
+    409: ["username_taken", "not_a_guest"],
+}
 
 
 def _iso_date(value: Any) -> Any:
@@ -57,6 +63,8 @@ Username = Annotated[
         description="3 to 32 letters, digits, dots, hyphens and underscores. Case does not tell names apart.",
     ),
 ]
+GivenPassword = Annotated[Secret, Field(min_length=1, max_length=PASSWORD_CHARS_MAX)]
+"""As somebody typed it who claims to know it."""
 NewPassword = Annotated[Secret, Field(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)]
 
 
@@ -85,24 +93,23 @@ def sign_up_routes(dependencies: GatewayDependencies, pairs: TokenPairs) -> APIR
         "/signup",
         status_code=HTTPStatus.CREATED,
         summary="Sign up with an invite code",
-        responses={
-            401: {"model": ProblemDocument},
-            403: {"model": ProblemDocument},
-            409: {"model": ProblemDocument},
-            429: {"model": ProblemDocument},
-            503: {"model": ProblemDocument},
-        },
+        responses=problems(VISITED, ASKED, CHECKED, _REFUSED),
         dependencies=[Depends(visitor_of(dependencies))],
         # Added to what the guest's token asks for: it may be left out.
         openapi_extra={"security": [{}]},
     )
     async def sign_up(
-        form: SignUp, guest: Bearer | None = Depends(bearer_if_any(dependencies.tokens))
+        request: Request, form: SignUp, guest: Bearer | None = Depends(bearer_if_any(dependencies.tokens))
     ) -> TokenPair:
         """With a guest's access token, that guest becomes the full account and keeps gold and streak."""
         today = datetime.fromtimestamp(dependencies.clock.now_ms() / 1000, UTC).date()
         if not is_adult(form.birth_date, today):
             raise Problem(HTTPStatus.FORBIDDEN, "underage", f"One has to be {ADULT_YEARS} to play here.")
+        invite = invite_hash(form.invite_code.get_secret_value())
+        # Looked at before there is a password to hash; taken where the account is made.
+        if not await door.credentials.has_uses_left(invite):
+            raise Problem(HTTPStatus.FORBIDDEN, "invite_invalid", "This invite code is not good (any more).")
+        await count_password(dependencies, request)
         password_hash = await door.passwords.hash(form.password.get_secret_value())
         user_id = guest.user_id if guest is not None else new_user_id()
         with refusals_as_problems():
@@ -111,9 +118,10 @@ def sign_up_routes(dependencies: GatewayDependencies, pairs: TokenPairs) -> APIR
                 form.username,
                 password_hash,
                 form.birth_date,
-                invite_hash(form.invite_code.get_secret_value()),
+                invite,
                 from_guest=guest is not None,
             )
+            dependencies.fanout.counters.sign_ups += 1
             return await pairs.begin(user_id)
 
     return router

@@ -78,6 +78,10 @@ class TokenPairs:
         """Sign out. Raises ``Unavailable``."""
         await self._refresh.end(refresh_token)
 
+    async def end_all(self, user_id: str) -> None:
+        """Sign out everywhere. Raises ``Unavailable``."""
+        await self._refresh.end_all(user_id)
+
     async def _tell_role(self, account: AccountRecord) -> None:
         await tell_session(self._router, account.user_id, account.role, account.role_changes)
 

@@ -74,6 +74,8 @@ class Bearer(NamedTuple):
     role: Role
     issued_s: int
     """Seconds since the Unix epoch."""
+    expires_s: int
+    """In the same unit; for the sake of other clocks it is believed for ``LEEWAY_S`` longer."""
 
 
 class AccessTokens:
@@ -133,7 +135,7 @@ class AccessTokens:
         verdict = self.revocations.verdict(claims.sub, claims.iat)
         if verdict is not None:
             raise UserBanned(verdict.because) if verdict.because == BAN else TokenRevoked(verdict.because)
-        return Bearer(claims.sub, claims.role, claims.iat)
+        return Bearer(claims.sub, claims.role, claims.iat, expires_s)
 
     def _genuine_claims(self, token: str) -> _Claims:
         if len(token) > _TOKEN_CHARS_MAX:

@@ -31,6 +31,9 @@ from gateway.protocol import Connection
 from gateway.revocations import Verdict
 from gateway.schema import CLOSE_SLOW_CONSUMER, CLOSE_TIMEOUT, PATH
 from runtime.identity import ActorId
+from runtime.stream import Failure, Result
+
+_log = logging.getLogger(__name__)
 
 _BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _SUBPROTOCOLS = [Subprotocol(name) for name in CODECS]
@@ -122,6 +125,11 @@ class RealtimeSocket(asyncio.Protocol):
             return
         self._hub.sockets.discard(self)
         self._hub.counters.connections_closed += 1
+        if self._actor is not None:
+            _log.info(
+                "socket unregistered",
+                extra={"actor": self._actor, "connection": self._connection.connection_id},
+            )
         self._connection.closed()
         self._unsubscribe()
 
@@ -197,11 +205,29 @@ class RealtimeSocket(asyncio.Protocol):
         pending.append(frames)
 
     def submit(self, command_id: str, name: str, data: bytes) -> None:
-        done = partial(self._connection.answered, command_id)
+        done = partial(self._answered, command_id, name, self._heard_at)
         self._hub.router.submit(self._actor, command_id, name, data, done)
+
+    def _answered(self, command_id: str, name: str, heard_at: float, outcome: Result | Failure) -> None:
+        hub = self._hub
+        counters = hub.counters
+        counters.command_seconds.observe(hub.clock.monotonic() - heard_at)
+        if isinstance(outcome, Result):
+            counters.commands_done[name] += 1
+        else:
+            counters.commands_failed[name, outcome.code] += 1
+        if hub.is_tracing:
+            code = outcome.code if isinstance(outcome, Failure) else "ok"
+            extra = {"actor": self._actor, "command": name, "command_id": command_id, "outcome": code}
+            _log.debug("command answered", extra=extra)
+        self._connection.answered(command_id, outcome)
 
     def subscribe(self, user_id: str, after: int | None) -> None:
         self._actor = session_of(user_id)
+        _log.info(
+            "socket registered",
+            extra={"actor": self._actor, "connection": self._connection.connection_id, "after": after},
+        )
         subscription = self._hub.fanout.subscribe(user_id, after, self._connection)
         if self._closing_at is None:
             self._subscription = subscription
@@ -211,6 +237,10 @@ class RealtimeSocket(asyncio.Protocol):
 
     def close(self, code: int, reason: str) -> None:
         self._hub.counters.closes_sent[code] += 1
+        _log.info(
+            "socket closed",
+            extra={"connection": self._connection.connection_id, "code": code, "reason": reason},
+        )
         self._closing_at = self._hub.clock.monotonic()
         self.pending.append(close_frame(code, reason))
         self._write_pending()

@@ -6,9 +6,11 @@ import asyncio
 import resource
 import shutil
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import httpx
 import msgspec
 import typer
@@ -16,14 +18,20 @@ from redis.asyncio import Redis
 from rich.table import Table
 
 from deploy.commands.options import DataOption, JsonOption, console, instance_of, print_json, settings_for
+from deploy.crash_chains import ROUNDS_LEFT_MIN, TableChains, chains_of
 from deploy.instance import Instance, NotRunning, RunState
 from deploy.settings import Settings
+from persistence.postgres.crash_chains import CrashChains
 from persistence.postgres.durability import NotDurable, check_durability
 from persistence.postgres.migrate import current_revision, head_revision
 from runtime.errors import JournalError
 
 OPEN_FILES_MIN = 4096
 FREE_BYTES_MIN = 1 << 30
+CLOCK_SKEW_DOUBTFUL_S = 1.0
+CLOCK_SKEW_MAX_S = 5.0
+"""As far apart as tokens allow: see ``gateway.tokens.LEEWAY_S``."""
+_TIMEOUT_S = 5.0
 
 
 class Finding(msgspec.Struct):
@@ -31,6 +39,8 @@ class Finding(msgspec.Struct):
     ok: bool
     detail: str
     advice: str = ""
+    doubtful: bool = False
+    """It works, but not for long, or not well."""
 
 
 def doctor(data: DataOption = None, json: JsonOption = False) -> None:
@@ -42,12 +52,18 @@ def doctor(data: DataOption = None, json: JsonOption = False) -> None:
     else:
         table = Table("check", "", "detail", box=None)
         for finding in findings:
-            mark = "[green]ok[/green]" if finding.ok else "[red]wrong[/red]"
-            advice = f"\n→ {finding.advice}" if finding.advice and not finding.ok else ""
-            table.add_row(finding.check, mark, finding.detail + advice)
+            is_fine = finding.ok and not finding.doubtful
+            advice = f"\n→ {finding.advice}" if finding.advice and not is_fine else ""
+            table.add_row(finding.check, _mark(finding), finding.detail + advice)
         console.print(table)
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.ok:
+        return "[red]wrong[/red]"
+    return "[yellow]doubtful[/yellow]" if finding.doubtful else "[green]ok[/green]"
 
 
 async def _examine(settings: Settings, instance: Instance) -> list[Finding]:
@@ -59,9 +75,10 @@ async def _examine(settings: Settings, instance: Instance) -> list[Finding]:
         return findings
     findings.append(Finding("casino", True, f"up as process {state.pid}"))
     checks: list[Callable[[RunState], Awaitable[Finding]]] = [
-        _postgres, _schema, _redis, _gateway, _dashboard,
+        _postgres, _schema, _clock, _redis, _gateway, _dashboard,
     ]  # fmt: skip
     findings += [await check(state) for check in checks]
+    findings += await _crash(settings, state)
     findings.append(_secrets(instance))
     return findings
 
@@ -101,6 +118,56 @@ async def _schema(state: RunState) -> Finding:
     except (JournalError, OSError) as error:
         return Finding("schema", False, str(error), "see 'postgres'")
     return Finding("schema", current == head, f"at {current}, newest {head}", "run 'casino migrate'")
+
+
+async def _clock(state: RunState) -> Finding:
+    try:
+        connection = await asyncpg.connect(state.dsn, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S)
+        try:
+            # The second question meets a server that is awake, and is answered sooner.
+            for _ in range(2):
+                asked_s = time.time()
+                server_s = float(await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())"))
+                answered_s = time.time()
+        finally:
+            await connection.close()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        return Finding("clock", False, f"{type(error).__name__}", "see 'postgres'")
+    return clock_finding(server_s - (asked_s + answered_s) / 2, answered_s - asked_s)
+
+
+def clock_finding(skew_s: float, round_trip_s: float) -> Finding:
+    """``skew_s``: how much Postgres is ahead, give or take half of the round trip."""
+    apart_s = max(0.0, abs(skew_s) - round_trip_s / 2)
+    return Finding(
+        "clock",
+        apart_s <= CLOCK_SKEW_MAX_S,
+        f"Postgres is {abs(skew_s):.2f} s {'ahead' if skew_s > 0 else 'behind'}",
+        "tokens and revocations carry the database's time: synchronise both machines' clocks (NTP)",
+        doubtful=apart_s > CLOCK_SKEW_DOUBTFUL_S,
+    )
+
+
+async def _crash(settings: Settings, state: RunState) -> list[Finding]:
+    store = CrashChains(state.dsn, timeout_s=_TIMEOUT_S)
+    try:
+        return [chain_finding(await chains_of(store, table.name)) for table in settings.crash_tables]
+    except (JournalError, asyncpg.PostgresError, OSError) as error:
+        return [Finding("crash", False, f"{type(error).__name__}", "see 'postgres' and 'schema'")]
+    finally:
+        await store.close()
+
+
+def chain_finding(found: TableChains) -> Finding:
+    """Whether the table has rounds left in a chain whose salt is published, and for how long."""
+    command = "publish" if found.waiting is not None else "generate"
+    return Finding(
+        f"crash {found.table}",
+        found.rounds_left > 0,
+        f"{found.rounds_left:,} rounds left" if found.chains else "no hash chain",
+        f"casino crash-chain {command} --table {found.table}",
+        doubtful=found.rounds_left < ROUNDS_LEFT_MIN,
+    )
 
 
 async def _redis(state: RunState) -> Finding:

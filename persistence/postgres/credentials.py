@@ -48,6 +48,14 @@ class PostgresCredentials:
             from_guest,
         )
 
+    async def has_uses_left(self, invite_hash: bytes) -> bool:
+        row = await self._database.row(
+            "SELECT 1 FROM invite_codes WHERE code_hash = $1 AND uses < uses_max AND revoked_at IS NULL"
+            " AND (expires_at IS NULL OR expires_at > clock_timestamp())",
+            invite_hash,
+        )
+        return row is not None
+
     async def credentials(self, username: str) -> Credentials | None:
         return self._read(
             await self._database.row(f'{_CREDENTIALS} lower(username) = lower($1 COLLATE "C")', username)

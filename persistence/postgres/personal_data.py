@@ -8,7 +8,11 @@ from typing import NamedTuple
 
 from persistence.postgres.account_database import AccountDatabase
 from persistence.postgres.accounts import Account, account_of
-from persistence.postgres.player_ledger import FROM_THE_NEWEST, LEDGER_PAGE, PlayerTransfer, transfer_of
+from persistence.postgres.player_ledger import FROM_THE_NEWEST, LEDGER_PAGE, LedgerPage, page_of
+
+LEDGER_TURNS_MAX = 2_000
+"""Turns that one page of the ledger looks at. Fewer than for administrators: whoever exports reads on by
+itself, and most turns of somebody with many move gold, so that more would be looked at in vain."""
 
 _EXPORT = (
     "SELECT "  # noqa: S608
@@ -42,11 +46,15 @@ class PostgresPersonalData:
             return None
         return PersonalData(account_of(row), row["birth_date"], row["changed_at"], row["sign_ins"])
 
-    async def ledger(self, user_id: str, before: int | None, limit: int) -> list[PlayerTransfer]:
+    async def ledger(self, user_id: str, before: int | None, limit: int) -> LedgerPage:
         rows = await self._database.rows(
-            LEDGER_PAGE, user_id, FROM_THE_NEWEST if before is None else before, limit
+            f"WITH {LEDGER_PAGE}",
+            user_id,
+            FROM_THE_NEWEST if before is None else before,
+            limit,
+            LEDGER_TURNS_MAX,
         )
-        return [transfer_of(row, user_id) for row in rows]
+        return page_of(rows, user_id, limit, LEDGER_TURNS_MAX)
 
     async def erase(self, user_id: str) -> None:
         await self._database.change("SELECT erase_account($1) AS outcome", user_id)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from persistence.postgres.account_database import AccountDatabase
 from persistence.postgres.accounts import ACCOUNT_COLUMNS, Account, account_of
-from persistence.postgres.player_ledger import FROM_THE_NEWEST, LEDGER_PAGE, PlayerTransfer, transfer_of
+from persistence.postgres.player_ledger import FROM_THE_NEWEST, LEDGER_PAGE, LedgerPage, page_of
+from runtime.command_ids import GENESIS_ID
+
+LEDGER_TURNS_MAX = 10_000
+"""Turns that one page of the ledger looks at."""
 
 # An INSERT in a CTE is run whether or not anybody reads it.
 _NOTED = "noted AS (INSERT INTO audit_log (admin, action, target, details) VALUES"
@@ -27,7 +31,10 @@ _ACCOUNT = (
     f"WITH {_NOTED} ($1, 'read_player', $2, '{{}}'))"  # noqa: S608
     f" SELECT {ACCOUNT_COLUMNS} FROM accounts WHERE user_id = $2"
 )
-_LEDGER = f"WITH {_NOTED} ($4, 'read_ledger', $1, '{{}}')) {LEDGER_PAGE}"
+_LEDGER = f"WITH {_NOTED} ($5, 'read_ledger', $1, '{{}}')), {LEDGER_PAGE}"
+_HAS_SESSION = (
+    "SELECT EXISTS (SELECT FROM journal WHERE actor = 'session/' || $1::text AND command_id = $2) AS found"
+)
 
 
 class PostgresPlayers:
@@ -52,8 +59,14 @@ class PostgresPlayers:
         row = await self._database.row(_ACCOUNT, by, user_id)
         return account_of(row) if row else None
 
-    async def ledger(self, by: str, user_id: str, before: int | None, limit: int) -> list[PlayerTransfer]:
+    async def has_session(self, user_id: str) -> bool:
+        # A journal may be there without it: gifts that came back because nobody had ever signed in.
+        row = await self._database.row(_HAS_SESSION, user_id, GENESIS_ID)
+        assert row is not None
+        return bool(row["found"])
+
+    async def ledger(self, by: str, user_id: str, before: int | None, limit: int) -> LedgerPage:
         rows = await self._database.rows(
-            _LEDGER, user_id, FROM_THE_NEWEST if before is None else before, limit, by
+            _LEDGER, user_id, FROM_THE_NEWEST if before is None else before, limit, LEDGER_TURNS_MAX, by
         )
-        return [transfer_of(row, user_id) for row in rows]
+        return page_of(rows, user_id, limit, LEDGER_TURNS_MAX)

@@ -19,7 +19,7 @@ class Grant(NamedTuple):
 
 
 class PostgresRefreshTokens:
-    """See ``gateway.ports.RefreshTokenStore``. The rules are in ``sql/0004_sign_in.sql``."""
+    """See ``gateway.ports.RefreshTokenStore``. The rules are in ``sql/0004_sign_in.sql`` and 0005."""
 
     def __init__(self, database: AccountDatabase) -> None:
         self._database = database

@@ -93,6 +93,8 @@ async def test_a_stranger_plays_the_golden_conversation(casino_url: str) -> None
                     if "resume_from" in message["data"]:
                         data["resume_from"] = client.last_seq
                     message = {**message, "data": data}
+                elif frame["name"] == "renew":
+                    message = {**message, "data": {"token": account["access_token"]}}
                 sent.add(message["id"] if isinstance(message, dict) else None)
                 await client.send(message)
                 continue

@@ -13,9 +13,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from persistence.clickhouse.client import ClickHouse
 from persistence.embedded.postgres import EmbeddedPostgres
 from persistence.postgres.account_stores import AccountStores
 from persistence.postgres.migrate import migrate
+from tests.contract import clickhouse_engines
 from tests.contract.storages import MemoryStorage, PostgresStorage, Storage
 
 
@@ -76,3 +78,11 @@ async def stores(dsn: str) -> AsyncIterator[AccountStores]:
     stores = AccountStores(dsn, connections_max=20, timeout_s=60)
     yield stores
     await stores.close()
+
+
+@pytest.fixture(params=["chdb", "http"])
+async def clickhouse(request: pytest.FixtureRequest) -> AsyncIterator[ClickHouse]:
+    """Of an empty store."""
+    with clickhouse_engines.target(request.param) as target:
+        async with clickhouse_engines.opened(target) as clickhouse:
+            yield clickhouse

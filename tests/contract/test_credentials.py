@@ -173,3 +173,21 @@ async def test_a_new_password_ends_everything_that_the_old_one_opened(
     assert len(transactions) == 1
     with pytest.raises(Rejected):
         await stores.credentials.change_password("u_2", "", "new")
+
+
+async def test_an_invite_can_be_looked_at_without_being_used(stores: AccountStores, dsn: str) -> None:
+    look = stores.credentials.has_uses_left
+    assert not await look(digest("unknown"))
+    code = await invite(stores, "code", 2)
+    for user_id in ("u_1", "u_2"):
+        assert await look(code)
+        await sign_up(stores, user_id, f"name-{user_id}", code)
+    assert not await look(code)
+    assert await value(dsn, "SELECT uses FROM invite_codes") == 2
+    other = await invite(stores, "other")
+    await execute(dsn, "UPDATE invite_codes SET expires_at = clock_timestamp() + interval '1 h'")
+    assert await look(other)
+    await execute(dsn, "UPDATE invite_codes SET expires_at = clock_timestamp()")
+    assert not await look(other)
+    await execute(dsn, "UPDATE invite_codes SET expires_at = NULL, revoked_at = clock_timestamp()")
+    assert not await look(other)

@@ -44,6 +44,7 @@ async def test_erasure_takes_the_person_and_leaves_the_games(
     await stores.credentials.change_password("u_1", "hash of u_1", "a new hash")
     key = digest(NAME.lower())
     await stores.login_attempts.count(key, 5, 600)
+    await stores.login_attempts.count(digest("password:u_1"), 5, 600)
     await stores.login_attempts.count(digest("somebody-else"), 5, 600)
     await stores.refresh_tokens.open("u_1", digest("a"), HOUR_S)
     await stores.refresh_tokens.rotate(digest("a"), digest("b"), HOUR_S, 10)

@@ -66,17 +66,33 @@ async def test_a_token_that_comes_back_ends_its_family(stores: AccountStores, ds
     await opened(stores)
     await opened(stores, "other")
     assert await rotate(stores, "a", "b") == "granted"
+    assert await rotate(stores, "b", "c") == "granted"
     await execute(dsn, "UPDATE refresh_tokens SET rotated_at = rotated_at - interval '9 s'")
     assert await rotate(stores, "a", "b") == "granted"
     await execute(dsn, "UPDATE refresh_tokens SET rotated_at = rotated_at - interval '1 s'")
     grant = await stores.refresh_tokens.open("u_1", digest("later"), HOUR_S)
     results = await asyncio.gather(*(rotate(stores, "a", "b") for _ in range(20)))
     assert sorted(results) == ["refresh_reused"] + ["refresh_revoked"] * 19
-    assert await rotate(stores, "b", "c") == "refresh_revoked"
+    assert await rotate(stores, "c", "d") == "refresh_revoked"
     [revocation] = await stores.revocations.after(0, HOUR_S, 10)
     assert (revocation.user_id, revocation.because) == ("u_1", "refresh_reused")
     assert grant.issued_at < revocation.not_before
     assert await rotate(stores, "other", "other2") == "granted", "another sign-in goes on"
+
+
+async def test_while_its_successor_is_unused_a_token_may_come_for_longer(
+    stores: AccountStores, dsn: str
+) -> None:
+    await opened(stores)
+    assert await rotate(stores, "a", "b") == "granted"
+    await execute(dsn, "UPDATE refresh_tokens SET rotated_at = rotated_at - interval '50 s'")
+    assert await asyncio.gather(*(rotate(stores, "a", "b") for _ in range(20))) == ["granted"] * 20
+    assert await rotate(stores, "a", "x") == "refresh_reused", "of another key"
+    await opened(stores, "c")
+    assert await rotate(stores, "c", "d") == "granted"
+    await execute(dsn, "UPDATE refresh_tokens SET rotated_at = rotated_at - interval '60 s'")
+    assert await rotate(stores, "c", "d") == "refresh_reused"
+    assert await rotate(stores, "d", "e") == "refresh_revoked"
 
 
 async def test_without_grace_one_of_many_wins_and_the_family_ends(stores: AccountStores) -> None:

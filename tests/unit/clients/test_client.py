@@ -522,10 +522,10 @@ async def test_a_voided_token_is_renewed_and_the_stream_resumed(monkeypatch: pyt
     """The server signs everybody out (4401) while the client is connected."""
     renewals: list[str] = []
 
-    async def log_in(_url: str, username: str, _password: str) -> Account:
+    async def log_in(_url: str, username: str, _password: str, _http: object) -> Account:
         return Account("T0", "bearer", 900, f"u_{username}", "R0")
 
-    async def refresh(_url: str, token: str) -> Account:
+    async def refresh(_url: str, token: str, _http: object) -> Account:
         renewals.append(token)
         return Account("T1", "bearer", 900, "u_ann", "R1")
 
@@ -548,6 +548,48 @@ async def test_a_voided_token_is_renewed_and_the_stream_resumed(monkeypatch: pyt
         assert house.peers[1].resume_from == 1
         assert renewals == ["R0"]
         assert await client.access_token() == client.token == "T1"
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_the_next_token_is_shown_on_the_connection(
+    monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    """A token of a moment: the client fetches the next ones by itself."""
+    lasts_s = [0.02, 900, 900]
+
+    async def log_in(_url: str, username: str, _password: str, _http: object) -> Account:
+        return Account("T0", "bearer", lasts_s.pop(0), f"u_{username}", "R0")  # type: ignore[arg-type]
+
+    async def refresh(_url: str, token: str, _http: object) -> Account:
+        return Account("T1", "bearer", lasts_s.pop(0), "u_ann", "R1")  # type: ignore[arg-type]
+
+    monkeypatch.setattr(token_keeper, "log_in", log_in)
+    monkeypatch.setattr(token_keeper, "refresh", refresh)
+
+    async def asks_for_more(peer: Peer) -> None:
+        await peer.welcome()
+        if peer.number == 0:
+            renewal = await peer.receive()
+            assert (renewal["type"], renewal["data"]) == ("authenticate", {"token": "T1"})
+            if not is_taken:
+                await peer.error(renewal, "token_revoked", False)
+                return
+            await peer.result(renewal, user_id="u_1")
+            # It was taken: to be voided later is no reason to give up.
+            command = await peer.receive()
+            await peer.result(command, round=1)
+            return
+        assert peer.token == "T1"
+        await peer.result(await peer.receive(), round=2)
+
+    async with (
+        casino(asks_for_more) as (url, house),
+        client_of(url, token=None, username="ann", password="pw") as client,
+    ):
+        await until(lambda: client.token == "T1")
+        answer = await client.command("spin_slots", {"stake": 1})
+        assert (answer, len(house.peers)) == (({"round": 1}, 1) if is_taken else ({"round": 2}, 2))
+        assert client.reconnects == len(house.peers) - 1
 
 
 async def test_a_ban_is_final() -> None:

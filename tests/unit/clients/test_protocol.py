@@ -13,6 +13,8 @@ from clients.protocol import (
     Failure,
     Gap,
     Protocol,
+    RenewalRefused,
+    Renewed,
     Result,
     SequenceTracker,
     Unexpected,
@@ -169,3 +171,26 @@ def test_the_tracker_starts_anywhere() -> None:
     assert tracker.observe(45) == 2
     tracker.accept(45)
     assert tracker.observe(46) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "meaning"),
+    [
+        ({"type": "result", "data": {"user_id": "u_1"}}, Renewed()),
+        (
+            {"type": "error", "data": {"code": "token_revoked", "retryable": False}},
+            RenewalRefused("token_revoked"),
+        ),
+    ],
+)
+def test_a_newer_token_on_a_connection_that_goes_on(answer: dict[str, Any], meaning: object) -> None:
+    protocol = Protocol(7)
+    first = msgpack.unpackb(protocol.authenticate("T0"))
+    protocol.receive(msgpack.packb({"type": "result", "id": first["id"], "data": {}}))
+    renewal = msgpack.unpackb(protocol.renewal("T1"))
+    assert (renewal["type"], renewal["data"]) == ("authenticate", {"token": "T1"}), (
+        "there is nothing to resume"
+    )
+    assert protocol.authenticated
+    assert protocol.receive(msgpack.packb({**answer, "id": renewal["id"]})) == meaning
+    assert protocol.authenticated

@@ -1,9 +1,11 @@
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
 import httpx
 import pytest
 
+from clients import sign_in
 from clients.errors import AuthenticationFailed, ConnectionLost, ProtocolViolation
 from clients.sign_in import Account, addresses_of, log_in, refresh, sign_in_guest
 
@@ -112,3 +114,55 @@ async def test_a_refusal_says_why() -> None:
     with pytest.raises(AuthenticationFailed) as caught:
         await answer(by_password, problem(401, "wrong_credentials"))
     assert (caught.value.code, caught.value.message) == ("wrong_credentials", "why")
+
+
+class Answers:
+    """To one request after the other; None: never."""
+
+    def __init__(self, *answers: httpx.Response | Exception | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(json.loads(request.content)["refresh_token"])
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            await asyncio.Event().wait()
+        assert answer is not None
+        return answer
+
+    async def refresh(self) -> Account:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(self)) as client:
+            return await refresh("http://h", "R", client)
+
+
+@pytest.mark.parametrize("lost", [None, httpx.ReadTimeout("slow"), httpx.ReadError("reset")])
+async def test_a_refresh_without_an_answer_is_asked_again_at_once(
+    monkeypatch: pytest.MonkeyPatch, lost: Exception | None
+) -> None:
+    monkeypatch.setattr(sign_in, "REFRESH_TIMEOUT_S", 0.05)
+    answers = Answers(lost, httpx.Response(200, json=PAIR))
+    assert (await answers.refresh()).refresh_token == "R"
+    assert answers.asked == ["R", "R"]
+
+
+async def test_but_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "REFRESH_TIMEOUT_S", 0.05)
+    answers = Answers(None, None)
+    with pytest.raises(ConnectionLost):
+        await answers.refresh()
+    assert answers.asked == ["R", "R"]
+
+
+@pytest.mark.parametrize("status", [401, 429, 503])
+async def test_an_answer_is_an_answer(status: int) -> None:
+    answers = Answers(httpx.Response(status))
+    with pytest.raises((ConnectionLost, AuthenticationFailed)):
+        await answers.refresh()
+    assert answers.asked == ["R"]
+
+
+def test_both_together_are_within_the_servers_grace() -> None:
+    assert 2 * sign_in.REFRESH_TIMEOUT_S < 10

@@ -31,17 +31,21 @@ class House:
         refresh_token = f"R{number}" if self.has_refresh_tokens else None
         return Account(f"T{number}", "bearer", 60, "u_1", refresh_token)
 
-    async def guest(self, _url: str) -> Account:
+    async def guest(self, _url: str, _http: object) -> Account:
         return await self._answer("guest")
 
-    async def log_in(self, _url: str, username: str, password: str) -> Account:
+    async def log_in(self, _url: str, username: str, password: str, _http: object) -> Account:
         return await self._answer("log_in", username, password)
 
-    async def refresh(self, _url: str, token: str) -> Account:
+    async def refresh(self, _url: str, token: str, _http: object) -> Account:
         return await self._answer("refresh", token)
 
     def keeper(self, **options: Any) -> TokenKeeper:
-        return TokenKeeper("http://h", clock=lambda: self.now, **options)
+        return TokenKeeper("http://h", clock=lambda: self.now, sleep=self.sleep, **options)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -157,3 +161,95 @@ def test_name_and_password_belong_together(house: House, options: Any) -> None:
 
 def test_no_secret_is_shown(house: House) -> None:
     assert "pw" not in repr(house.keeper(**ANN))
+
+
+class Enough(Exception):
+    pass
+
+
+def shower(house: House, count: int) -> tuple[list[tuple[float, str]], Any]:
+    """Takes so many tokens, and remembers when."""
+    seen: list[tuple[float, str]] = []
+
+    async def show(token: str) -> None:
+        seen.append((house.now, token))
+        if len(seen) == count:
+            raise Enough
+
+    return seen, show
+
+
+async def test_each_next_token_is_shown_just_before_the_last_one_ends(house: House) -> None:
+    keeper = house.keeper(**GUEST)
+    seen, show = shower(house, 3)
+    with pytest.raises(Enough):
+        await keeper.keep_current(await keeper.current(), show)
+    assert seen == [(55, "T2"), (110, "T3"), (165, "T4")]
+    assert house.asked == [("guest",), ("refresh", "R1"), ("refresh", "R2"), ("refresh", "R3")]
+
+
+async def test_a_token_that_was_fetched_for_something_else_is_shown_too(house: House) -> None:
+    keeper = house.keeper(**GUEST)
+    shown = await keeper.current()
+
+    async def fetched_meanwhile(seconds: float) -> None:
+        house.now += seconds
+        if len(house.asked) == 1:
+            assert await keeper.current() == "T2"
+
+    keeper._sleep = fetched_meanwhile
+    seen, show = shower(house, 1)
+    with pytest.raises(Enough):
+        await keeper.keep_current(shown, show)
+    assert seen == [(55, "T2")]
+    assert len(house.asked) == 2, "and not fetched twice"
+
+
+async def test_a_renewal_that_fails_is_tried_again_before_the_grace_is_over(house: House) -> None:
+    keeper = house.keeper(**GUEST)
+    shown = await keeper.current()
+    house.trouble = {"refresh": ConnectionLost("gone")}
+    sleeps = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal sleeps
+        sleeps += 1
+        house.now += seconds
+        if sleeps == 5:
+            house.trouble = {}
+
+    keeper._sleep = sleep
+    seen, show = shower(house, 1)
+    with pytest.raises(Enough):
+        await keeper.keep_current(shown, show)
+    [(when, _)] = seen
+    assert 55 < when < 60 + 60, "the server's grace begins when the token ends"
+
+
+async def test_when_there_is_no_other_token_nothing_more_is_shown(house: House) -> None:
+    keeper = house.keeper(**GUEST)
+    shown = await keeper.current()
+    house.trouble = {"refresh": AuthenticationFailed("refresh_revoked", "")}
+    seen, show = shower(house, 1)
+    await keeper.keep_current(shown, show)
+    assert seen == []
+
+
+@pytest.mark.parametrize("options", [{"token": "T"}, {"provider": None}])
+async def test_tokens_that_are_renewed_elsewhere_are_left_alone(house: House, options: Any) -> None:
+    async def provider() -> str:
+        return "P"
+
+    keeper = house.keeper(**(options if "token" in options else {"provider": provider}))
+    seen, show = shower(house, 1)
+    await keeper.keep_current(await keeper.current(), show)
+    assert (seen, house.now) == ([], 0)
+
+
+async def test_a_sign_in_that_has_happened(house: House) -> None:
+    keeper = house.keeper(account=Account("T0", "bearer", 60, "u_1", "R0"))
+    assert (keeper.user_id, keeper.is_due, await keeper.current()) == ("u_1", False, "T0")
+    house.now = 55
+    assert keeper.is_due
+    assert await keeper.current() == "T1"
+    assert (house.asked, keeper.is_due) == ([("refresh", "R0")], False)

@@ -17,7 +17,8 @@ REFUSAL = re.compile(r"(?:RETURN|outcome :=|THEN|ELSE) '([a-z_]+)'")
 
 
 def refusals() -> set[str]:
-    text = "".join((SQL / name).read_text() for name in ("0004_sign_in.sql", "0004_administration.sql"))
+    files = ("0004_sign_in.sql", "0004_administration.sql", "0005_sign_in.sql")
+    text = "".join((SQL / name).read_text() for name in files)
     return set(REFUSAL.findall(text)) - {"done", "repeated", "ban", "unban"}
 
 
