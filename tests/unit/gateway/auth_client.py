@@ -13,6 +13,7 @@ from gateway.invites import invite_hash
 from gateway.passwords import Passwords
 from gateway.problems import install_problem_handlers
 from gateway.tokens import Bearer
+from tests.unit.gateway.declared import must_be_declared
 from tests.unit.gateway.fake_accounts import FakeAccount, FakeAccounts
 from tests.unit.gateway.fakes import CHEAP, FakeClock, FakeRouter, dependencies, front_door
 
@@ -38,7 +39,12 @@ class AuthClient:
         app = FastAPI()
         install_problem_handlers(app)
         app.include_router(auth_routes(self.parts))
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://casino")
+        self.app = app
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://casino",
+            event_hooks={"response": [must_be_declared]},
+        )
 
     async def account(self, username: str = "ann", **changes: Any) -> FakeAccount:
         return self.store.add(username, await self.passwords.hash(PASSWORD), **changes)

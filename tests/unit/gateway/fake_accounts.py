@@ -70,6 +70,8 @@ class FakeAccounts:
     tokens: dict[bytes, Token] = field(default_factory=dict)
     attempts: dict[bytes, tuple[int, float]] = field(default_factory=dict)
     revocations: list[Revocation] = field(default_factory=list)
+    revoked: int = 0
+    """Revocations ever; an id is never given again."""
     asked: Counter[str] = field(default_factory=Counter)
     rotations: int = 0
 
@@ -122,7 +124,7 @@ class FakeAccounts:
         from_guest: bool,
     ) -> None:
         await self._answers("sign_up")
-        if self.invites.get(invite_hash, 0) < 1:
+        if not self.invites.get(invite_hash):
             raise Rejected("no such invite", "invite_invalid")
         if self._named(username) is not None:
             raise Rejected("taken", "username_taken")
@@ -133,6 +135,10 @@ class FakeAccounts:
         account.kind, account.username = "full", username
         account.password_hash, account.birth_date = password_hash, birth_date
         self.accounts[user_id] = account
+
+    async def has_uses_left(self, invite_hash: bytes) -> bool:
+        await self._answers("has_uses_left")
+        return self.invites.get(invite_hash, 0) > 0
 
     async def credentials(self, username: str) -> FakeAccount | None:
         await self._answers("credentials")
@@ -159,7 +165,8 @@ class FakeAccounts:
             if token.family.user_id == user_id:
                 token.family.ended = True
         not_before = datetime.fromtimestamp(int(self._now_s()) + 1, UTC)
-        self.revocations.append(Revocation(len(self.revocations) + 1, user_id, not_before, because))
+        self.revoked += 1
+        self.revocations.append(Revocation(self.revoked, user_id, not_before, because))
 
     def ban(self, user_id: str) -> None:
         self.accounts[user_id].banned_at = EPOCH
@@ -195,7 +202,9 @@ class FakeAccounts:
             token.rotated_s, token.successor = now, successor_hash
             self.tokens[successor_hash] = Token(token.family, now + lifetime_s)
             self.rotations += 1
-        elif now > token.rotated_s + grace_s:
+        elif now > token.rotated_s + (
+            6 * grace_s if self.tokens[token.successor].rotated_s is None else grace_s
+        ):
             self.void(token.family.user_id, "refresh_reused")
             raise Rejected("reused", "refresh_reused")
         assert token.successor == successor_hash
@@ -226,6 +235,21 @@ class FakeAccounts:
         await self._answers("reset")
         self.attempts.pop(key, None)
 
+    def _older_than(self, age_s: float) -> list[Revocation]:
+        # ``not_before`` is the second after the one in which it was made.
+        return [each for each in self.revocations if each.not_before.timestamp() - 1 <= self._now_s() - age_s]
+
+    async def position(self, age_max_s: float) -> int:
+        await self._answers("position")
+        return max((each.id for each in self._older_than(age_max_s)), default=0)
+
     async def after(self, last_id: int, age_max_s: float, limit: int) -> list[Revocation]:
         await self._answers("after")
-        return [each for each in self.revocations if each.id > last_id][:limit]
+        begin = max(last_id, *(each.id for each in self._older_than(age_max_s)), 0)
+        return [each for each in self.revocations if each.id > begin][:limit]
+
+    async def forget(self, age_s: float, limit: int) -> int:
+        await self._answers("forget")
+        gone = len(self._older_than(age_s)[:limit])
+        del self.revocations[:gone]
+        return gone

@@ -3,7 +3,7 @@ gateway's tests lean on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -30,6 +30,11 @@ class Moved(NamedTuple):
     amount: int
     other_account: str
     reason: str
+
+
+class Page(NamedTuple):
+    entries: list[Moved]
+    next_before: int | None
 
 
 class Changed(NamedTuple):
@@ -59,7 +64,14 @@ class FakeOffice:
     rows: list[Audited] = field(default_factory=list)
     moved: dict[str, list[Moved]] = field(default_factory=dict)
     """Newest first."""
+    rows_max: int = 1000
+    """Of a page, whatever is asked for: as when a page may look at no more turns."""
+    empty_page_ends: int | None = None
+    """Where a page ends that found nothing."""
+    has_opened: Callable[[str], bool] = lambda user_id: False
     invites: list[bytes] = field(default_factory=list)
+    error: Exception | None = None
+    """Raised by whoever reads their own ledger."""
     done: dict[tuple[str, str], tuple[Any, Any]] = field(default_factory=dict)
 
     @property
@@ -132,13 +144,19 @@ class FakeOffice:
         self.write(by, "player_read", user_id)
         return self.accounts.accounts.get(user_id)
 
-    async def ledger(self, by: str, user_id: str, before: int | None, limit: int) -> list[Moved]:
+    async def has_session(self, user_id: str) -> bool:
+        return self.has_opened(user_id)
+
+    async def ledger(self, by: str, user_id: str, before: int | None, limit: int) -> Page:
         self.write(by, "ledger_read", user_id)
         return self.page(user_id, before, limit)
 
-    def page(self, user_id: str, before: int | None, limit: int) -> list[Moved]:
-        rows = self.moved.get(user_id, [])
-        return [row for row in rows if before is None or row.turn < before][:limit]
+    def page(self, user_id: str, before: int | None, limit: int) -> Page:
+        left = [row for row in self.moved.get(user_id, []) if before is None or row.turn < before]
+        rows = left[: min(limit, self.rows_max)]
+        if not rows:
+            return Page(rows, self.empty_page_ends)
+        return Page(rows, rows[-1].turn if len(rows) < len(left) else None)
 
 
 @dataclass
@@ -189,7 +207,9 @@ class _Personal:
             return None
         return Kept(account, account.birth_date, EPOCH, [datetime(2024, 1, 1, tzinfo=UTC), EPOCH])
 
-    async def ledger(self, user_id: str, before: int | None, limit: int) -> list[Moved]:
+    async def ledger(self, user_id: str, before: int | None, limit: int) -> Page:
+        if self.office.error is not None:
+            raise self.office.error
         return self.office.page(user_id, before, limit)
 
     async def erase(self, user_id: str) -> None:

@@ -10,7 +10,9 @@ import httpx
 
 from actors.catalogue import behaviors
 from gateway.app import create_app
+from gateway.fanout import session_of
 from gateway.roles import Role
+from tests.unit.gateway.declared import must_be_declared
 from tests.unit.gateway.fake_accounts import FakeAccounts
 from tests.unit.gateway.fake_office import FakeOffice
 from tests.unit.gateway.fakes import FakeClock, dependencies
@@ -23,7 +25,9 @@ class House:
         self.clock = clock
         self.router = StraightRouter(clock)
         self.accounts = FakeAccounts(clock)
-        self.office = FakeOffice(self.accounts)
+        self.office = FakeOffice(
+            self.accounts, has_opened=lambda user_id: session_of(user_id) in self.router.states
+        )
         self.parts = dependencies(
             clock=clock,
             router=self.router,
@@ -48,7 +52,10 @@ class House:
         headers = self.bearer(user_id) if user_id is not None else {}
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://casino", headers=headers
+            transport=transport,
+            base_url="http://casino",
+            headers=headers,
+            event_hooks={"response": [must_be_declared]},
         ) as client:
             yield client
 

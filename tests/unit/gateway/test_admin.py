@@ -7,6 +7,7 @@ import pytest
 
 from gateway.idempotency import HEADER
 from gateway.invites import invite_hash
+from gateway.revocations import STALE_AFTER_S
 from gateway.roles import Role
 from tests.unit.gateway.fake_accounts import EPOCH
 from tests.unit.gateway.fake_office import Moved
@@ -205,10 +206,45 @@ async def test_finding(house: House) -> None:
 
 async def test_a_player_with_their_state(house: House) -> None:
     async with house.client("u_admin") as client:
-        details = (await client.get(VIP)).json()
         own = (await client.get("/api/dashboard", headers=house.bearer("u_vip"))).json()
+        details = (await client.get(VIP)).json()
     assert details["account"]["user_id"] == "u_vip"
     assert details["state"] == own
+
+
+async def test_looking_at_a_player_who_never_came_opens_no_session(house: House) -> None:
+    async with house.client("u_admin") as client:
+        details = (await client.get(VIP)).json()
+        ledger = (await client.get(f"{VIP}/ledger")).json()
+    assert (details["account"]["user_id"], details["state"]) == ("u_vip", None)
+    assert (ledger["entries"], ledger["next_before"]) == ([], None)
+    assert house.commands() == []
+    assert house.router.states == {}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), EVERY)
+async def test_who_cannot_hear_of_revocations_believes_no_administrator(
+    house: House, method, path, body
+) -> None:
+    house.parts.tokens.revocations.heard()
+    house.clock.seconds += STALE_AFTER_S + 1
+    async with house.client("u_admin") as client:
+        refused = await client.request(method, path, json=body, headers={HEADER: "k"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert refused.headers["retry-after"]
+        assert (await client.get("/api/dashboard")).status_code == 200, "play goes on"
+        assert house.office.rows == []
+        house.parts.tokens.revocations.heard()
+        assert (await client.request(method, path, json=body, headers={HEADER: "k"})).is_success
+
+
+async def test_an_empty_page_of_the_ledger_need_not_be_the_last(house: House) -> None:
+    house.office.moved["u_vip"] = [Moved(3, 0, EPOCH, -3, "house:slots", "stake")]
+    house.office.rows_max = 0
+    house.office.empty_page_ends = 70_000
+    async with house.client("u_admin") as client:
+        page = (await client.get(f"{VIP}/ledger")).json()
+    assert (page["entries"], page["next_before"]) == ([], 70_000)
 
 
 async def test_the_ledger_by_pages(house: House) -> None:

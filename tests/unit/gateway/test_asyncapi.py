@@ -84,6 +84,7 @@ def test_golden_frames_fit(frame: dict[str, Any]) -> None:
     commands = {
         "auth-1": "authenticate",
         "auth-2": "authenticate",
+        "auth-3": "authenticate",
         "spin-1": "spin_slots",
         "watch-1": "subscribe",
         "watch-3": "unsubscribe",

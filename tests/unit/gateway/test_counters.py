@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.counters import LAG_BOUNDS_MS, Counters, LagHistogram
-
-
-def test_lag_buckets() -> None:
-    lag = LagHistogram()
-    for observed in (-5, 0, 1, 2, 3, 10_000, 10_001):
-        lag.observe(observed)
-    assert lag.counts[:3] == [3, 1, 1]
-    assert lag.counts[-2:] == [1, 1]
-    assert len(lag.counts) == len(LAG_BOUNDS_MS) + 1
-    assert lag.total_ms == 0 + 1 + 2 + 3 + 10_000 + 10_001
+from gateway.counters import Answered, Counters
 
 
 def test_open_connections() -> None:
@@ -20,3 +10,13 @@ def test_open_connections() -> None:
     counters.connections_opened += 3
     counters.connections_closed += 1
     assert counters.connections_open == 2
+
+
+def test_requests_are_counted_by_kind_and_timed_by_route() -> None:
+    counters = Counters()
+    counters.request_answered(Answered("GET", "/a", "2xx"), 0.003)
+    counters.request_answered(Answered("GET", "/a", "4xx"), 0.003)
+    counters.request_answered(Answered("POST", "/b", "2xx"), 0.3)
+    assert sum(counters.requests.values()) == 3
+    assert sum(counters.request_seconds["/a"].counts) == 2
+    assert counters.request_seconds["/b"].total == 0.3

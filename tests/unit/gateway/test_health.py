@@ -11,7 +11,8 @@ from gateway import health
 from gateway.app import create_app
 from gateway.hub import Hub
 from gateway.ports import ReadinessCheck
-from tests.unit.gateway.fakes import dependencies
+from gateway.revocations import STALE_AFTER_S
+from tests.unit.gateway.fakes import FakeClock, dependencies
 
 
 async def fine() -> str | None:
@@ -55,6 +56,22 @@ async def test_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
             "cache": "no answer within 0.02 s",
         },
     }
+
+
+async def test_not_ready_while_revocations_cannot_be_read() -> None:
+    clock = FakeClock()
+    parts = dependencies(clock=clock)
+    app = create_app(parts)
+    parts.tokens.revocations.heard()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        clock.seconds += STALE_AFTER_S
+        assert (await client.get("/readyz")).status_code == 200
+        clock.seconds += 0.1
+        response = await client.get("/readyz")
+        assert response.status_code == 503
+        assert response.json()["reasons"] == {"revocations": "revocations cannot be read"}
+        parts.tokens.revocations.heard()
+        assert (await client.get("/readyz")).status_code == 200
 
 
 async def test_not_ready_while_draining() -> None:

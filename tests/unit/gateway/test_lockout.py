@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.lockout import Lockout
+from gateway.lockout import Lockout, key_of
 from runtime.errors import Unavailable
 from tests.unit.gateway.fake_accounts import FakeAccounts
 from tests.unit.gateway.fakes import FakeClock
@@ -67,3 +67,14 @@ async def test_without_the_database_nobody_is_let_through() -> None:
     attempts.error = Unavailable("away")
     with pytest.raises(Unavailable):
         await Lockout(attempts, FakeAccounts(FakeClock())).count("ann")
+
+
+async def test_the_gate_forgets_whom_it_is_told_to() -> None:
+    attempts, gate = FakeAccounts(FakeClock()), FakeAccounts(FakeClock())
+    lockout = Lockout(attempts, gate)
+    for name in ("ann", "password:u_ann", "bob"):
+        await lockout.count(name)
+    await lockout.forget("Ann", "password:u_ann")
+    assert set(gate.attempts) == {key_of("bob")}
+    gate.error = Unavailable("away")
+    await lockout.forget("bob")

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from actors.catalogue import behaviors
-from gateway.openapi import JSON, PROBLEM, openapi_document, problems, refusals
+from gateway.openapi import JSON, PROBLEM, SIGNED_IN, openapi_document, problems, refusals
 from gateway.rest_document import rest_document
 
 DOCUMENT = rest_document(behaviors()["session"].commands)
@@ -35,6 +35,9 @@ FOR_ANYBODY = {
     "POST /api/auth/signup",
     "GET /api/games/crash/fairness",
     "GET /api/games/crash/history",
+    "GET /api/metrics/global",
+    "GET /api/metrics/stream",
+    "GET /api/olap/health",
     "GET /healthz",
     "GET /readyz",
 }
@@ -88,6 +91,33 @@ def test_who_needs_a_token() -> None:
         if name not in FOR_ANYBODY:
             assert {"401", "403", "429"} <= operation["responses"].keys(), name
     assert DOCUMENT["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+
+
+def codes_of(operation: dict[str, Any], status: str) -> set[str]:
+    schema = operation["responses"].get(status, {}).get("content", {}).get(PROBLEM, {}).get("schema", {})
+    return set(schema["allOf"][1]["properties"]["code"]["enum"]) if "allOf" in schema else set()
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - FOR_ANYBODY))
+def test_what_a_guard_may_answer(name: str) -> None:
+    operation = OPERATIONS[name]
+    for status, codes in SIGNED_IN.items():
+        assert set(codes) <= codes_of(operation, str(status)), status
+    assert ("forbidden" in codes_of(operation, "403")) == (
+        "/admin/" in name or name == "GET /api/actions/recent/{user_id}"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - {"GET /readyz"}))
+def test_every_error_says_which_codes_it_may_have(name: str) -> None:
+    for status in OPERATIONS[name]["responses"]:
+        assert int(status) < 400 or codes_of(OPERATIONS[name], status), status
+
+
+@pytest.mark.parametrize("name", sorted(name for name in OPERATIONS if " /api/" in name))
+def test_requests_are_counted_and_databases_may_be_away(name: str) -> None:
+    assert "rate_limited" in codes_of(OPERATIONS[name], "429")
+    assert {"unavailable", "overloaded"} <= codes_of(OPERATIONS[name], "503")
 
 
 def test_where_the_key_is_required() -> None:

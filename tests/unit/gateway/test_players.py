@@ -1,14 +1,11 @@
-"""What concerns a person: recent actions, export, erasure."""
+"""What concerns a person: recent actions, erasure."""
 
 from __future__ import annotations
-
-from datetime import date
 
 import pytest
 
 from gateway.idempotency import HEADER
-from tests.unit.gateway.fake_accounts import EPOCH
-from tests.unit.gateway.fake_office import Moved
+from gateway.revocations import STALE_AFTER_S
 from tests.unit.gateway.house import House
 
 RECENT = "/api/actions/recent"
@@ -41,6 +38,7 @@ async def test_those_of_others_are_not_for_players(house: House, user: str, othe
 
 
 async def test_an_administrator_reads_them_and_it_is_written_down(house: House) -> None:
+    house.router.state("u_vip")
     async with house.client("u_admin") as client:
         response = await client.get(f"{RECENT}/u_vip")
         nobody = await client.get(f"{RECENT}/u_nobody")
@@ -50,50 +48,27 @@ async def test_an_administrator_reads_them_and_it_is_written_down(house: House) 
     assert [user for user, _, _ in house.commands()] == ["u_vip"]
 
 
-async def test_an_export_has_everything_but_the_password(house: House) -> None:
-    account = house.accounts.accounts["u_standard"]
-    account.birth_date, account.password_hash = date(1990, 2, 3), "$argon2id$secret"
-    rows = [
-        Moved(2, 0, EPOCH, -5, "house:slots", "stake"),
-        Moved(1, 0, EPOCH, 9, "faucet:welcome", "welcome"),
-    ]
-    house.office.moved["u_standard"] = rows
-    async with house.client() as client:
-        response = await client.get("/api/users/me/export")
-        older = await client.get("/api/users/me/export", params={"before": 2})
-    export = response.json()
-    assert export["account"]["username"] == "Standard"
-    assert export["birth_date"] == "1990-02-03"
-    assert len(export["sign_ins"]) == 2
-    assert export["state"]["gold_balance"] == 10_000
-    assert [entry["amount"] for entry in export["ledger"]["entries"]] == [-5, 9]
-    assert [entry["turn"] for entry in older.json()["ledger"]["entries"]] == [1]
-    assert "argon2" not in response.text
-
-
-async def test_the_export_of_an_account_that_is_gone(house: House) -> None:
-    async with house.client("u_gone") as client:
-        response = await client.get("/api/users/me/export")
-        erased = await client.delete("/api/users/me")
-    assert (response.status_code, response.json()["code"]) == (404, "account_unknown")
-    assert (erased.status_code, erased.json()["code"]) == (404, "account_unknown")
+async def test_an_administrator_who_looks_opens_no_session(house: House) -> None:
+    async with house.client("u_admin") as client:
+        response = await client.get(f"{RECENT}/u_vip")
+    assert (response.status_code, response.json()) == (200, {"user_id": "u_vip", "actions": []})
     assert house.commands() == []
+    assert [row.target for row in house.office.rows] == ["u_vip"], "written down all the same"
 
 
-async def test_erasure(house: House) -> None:
-    async with house.client() as client:
-        for _ in range(2):
-            response = await client.delete("/api/users/me")
-            assert (response.status_code, response.content) == (204, b"")
-    account = house.accounts.accounts["u_standard"]
-    assert (account.kind, account.username) == ("erased", None)
-    assert house.accounts.revocations[-1].because == "erased"
-    assert house.accounts.accounts["u_vip"].kind == "full"
+async def test_who_cannot_hear_of_revocations_shows_nobody_elses(house: House) -> None:
+    house.parts.tokens.revocations.heard()
+    house.clock.seconds += STALE_AFTER_S + 1
+    async with house.client("u_admin") as client:
+        others, own = [await client.get(f"{RECENT}/{user}") for user in ("u_vip", "u_admin")]
+    assert (others.status_code, others.json()["code"]) == (503, "unavailable")
+    assert own.status_code == 200
+    assert house.office.rows == []
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", f"{RECENT}/u_standard"), ("GET", "/api/users/me/export"), ("DELETE", "/api/users/me")],
+    [("GET", f"{RECENT}/u_standard")],
 )
 async def test_nobody(house: House, method: str, path: str) -> None:
     async with house.client(None) as client:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import player_commands
 from gateway.codec import JSON, MESSAGEPACK, Codec
+from gateway.connection_lifecycle import State
 from gateway.counters import Counters
 from gateway.key_ring import KeyRing
 from gateway.limits import Limits
-from gateway.protocol import TRANSITIONS, Connection, Happening, State, Terms
+from gateway.protocol import Connection, Terms
 from gateway.revocations import Verdict
 from gateway.schema import ERRORS
 from gateway.tokens import AccessTokens
@@ -76,6 +77,13 @@ class Client:
         assert answer["data"]["retryable"] is ERRORS[answer["data"]["code"]].retryable
         return answer["id"], answer["data"]["code"]
 
+    def passes(self, seconds: int) -> None:
+        """Time passes, and the sweep comes by."""
+        self.clock.ms += 1000 * seconds
+        self.clock.seconds += seconds
+        if self.closed is None:
+            self.connection.check_deadline(self.clock.seconds)
+
     def authenticate(self, **data: Any) -> list[Any]:
         token = self.tokens.issue("u_ann").token
         return self.says({"type": "authenticate", "id": "a", "data": {"token": token, **data}})
@@ -94,12 +102,6 @@ def live(limits: Limits | None = None, codec: Codec = MESSAGEPACK) -> Client:
 
 
 # The lifecycle
-
-
-def test_the_table_covers_what_can_happen() -> None:
-    assert State.CLOSING not in {state for state, _ in TRANSITIONS}
-    for state in set(State) - {State.CLOSING}:
-        assert TRANSITIONS[state, Happening.CLOSED] is State.CLOSING
 
 
 @pytest.mark.parametrize("codec", [MESSAGEPACK, JSON])
@@ -271,13 +273,6 @@ def test_authenticate_with_bad_data(data: Any) -> None:
     assert client.closed is None, "it may try again, within the deadline"
 
 
-def test_authenticate_twice() -> None:
-    client = live()
-    (answer,) = client.authenticate()
-    assert answer["data"]["code"] == "already_authenticated"
-    assert client.closed is None
-
-
 def test_authentication_deadline() -> None:
     client = Client(Limits(authentication_deadline_s=10))
     client.connection.check_deadline(client.clock.seconds + 9.9)
@@ -286,10 +281,93 @@ def test_authentication_deadline() -> None:
     assert client.closed == (4408, "authentication timeout")
 
 
-def test_no_deadline_once_authenticated() -> None:
-    client = live()
-    client.connection.check_deadline(client.clock.seconds + 1e6)
+# The end of a token, and the next one
+
+ACCEPTED = {"type": "result", "id": "n", "data": {"user_id": "u_ann"}}
+
+
+def shows(token: str) -> dict[str, Any]:
+    return {"type": "authenticate", "id": "n", "data": {"token": token}}
+
+
+def test_a_connection_ends_a_little_after_its_token() -> None:
+    client = live(Limits(token_grace_s=60))
+    client.passes(900 + 59)
     assert client.closed is None
+    assert client.says(spin()) == []
+    client.passes(1)
+    assert client.closed == (4401, "token_expired")
+    assert client.says(spin("2")) == []
+    assert len(client.submitted) == 1
+
+
+def test_it_ends_while_its_session_is_out_of_reach_too() -> None:
+    client = Client()
+    client.authenticate()
+    client.passes(960)
+    assert client.closed == (4401, "token_expired")
+
+
+def test_a_newer_token_extends_it() -> None:
+    client = live(Limits(token_grace_s=60))
+    for _ in range(4):
+        client.passes(950)
+        assert client.says(shows(client.tokens.issue("u_ann").token)) == [ACCEPTED]
+        assert client.connection.state is State.LIVE
+    assert client.subscribed == [("u_ann", None)], "events go on as they were"
+    client.passes(959)
+    assert client.closed is None
+    client.passes(1)
+    assert client.closed == (4401, "token_expired")
+
+
+def test_it_lasts_as_long_as_the_last_token() -> None:
+    client = live(Limits(token_grace_s=60))
+    assert client.says(shows(client.tokens.issue("u_ann", lifetime_s=30).token)) == [ACCEPTED]
+    client.passes(90)
+    assert client.closed == (4401, "token_expired")
+
+
+@pytest.mark.parametrize("which", ["another's", "expired", "forged", "voided", "none"])
+def test_a_token_that_is_refused_changes_nothing(which: str) -> None:
+    client = live(Limits(token_grace_s=60, invalid_messages_max=2))
+    if which == "voided":
+        client.tokens.revocations.add("u_ann", Verdict(client.clock.ms // 1000 + 1, "logout"))
+    token = client.tokens.issue("u_bob" if which == "another's" else "u_ann").token
+    if which == "expired":
+        token = client.tokens.issue("u_ann", issued_s=client.clock.ms // 1000 - 1000).token
+    code = {
+        "another's": "already_authenticated",
+        "expired": "token_expired",
+        "forged": "token_invalid",
+        "voided": "token_revoked",
+        "none": "invalid_data",
+    }[which]
+    token = {"forged": token[:-3] + "AAA", "none": ""}.get(which, token)
+    assert client.gets_error(shows(token)) == ("n", code)
+    assert (client.closed, client.connection.user_id) == (None, "u_ann")
+    assert client.says(spin()) == []
+    assert client.submitted
+    client.passes(960)
+    assert client.closed == (4401, "token_expired")
+
+
+def test_guessing_tokens_ends() -> None:
+    client = live(Limits(invalid_messages_max=3))
+    for _ in range(3):
+        client.says(shows("x"))
+    assert client.closed == (1008, "too many invalid messages")
+
+
+def test_only_the_token_that_it_rests_on_can_be_voided() -> None:
+    client = live()
+    before = Verdict(client.clock.ms // 1000 + 10, "logout")
+    client.passes(20)
+    client.says(shows(client.tokens.issue("u_ann").token))
+    client.connection.signed_out({"u_ann": before})
+    assert client.closed is None
+    client.connection.signed_out({"u_ann": Verdict(client.clock.ms // 1000 + 1, "logout")})
+    assert client.closed == (4401, "token_revoked")
 
 
 # Topics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import Any
 
@@ -94,9 +95,8 @@ async def test_the_pool_of_hashes_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     for each in (each for each in asked if each.done()):
         assert answer_of(each.result()) == (503, "overloaded")
         assert each.result().headers["retry-after"] == "1"
-    counted = client.store.asked["count"]
     assert answer_of(await client.log_in("late", "wrong")) == (503, "overloaded")
-    assert client.store.asked["count"] == counted, "what is not looked at does not count"
+    assert client.store.asked["count"] == 4, "what is not looked at does not count"
     go.set()
     statuses = [each.status_code for each in await asyncio.gather(*asked)]
     assert sorted(statuses) == [401] * 4 + [503] * 46
@@ -135,12 +135,27 @@ async def test_a_reused_refresh_token_ends_the_sign_in(client: AuthClient) -> No
     await client.account("ann")
     first = (await client.log_in()).json()["refresh_token"]
     second = (await client.post("refresh", refresh_token=first)).json()["refresh_token"]
+    third = (await client.post("refresh", refresh_token=second)).json()["refresh_token"]
     client.clock.ms += 10_001
     assert answer_of(await client.post("refresh", refresh_token=first)) == (401, "refresh_reused")
-    refused = await client.post("refresh", refresh_token=second)
+    refused = await client.post("refresh", refresh_token=third)
     assert answer_of(refused) == (401, "refresh_revoked")
     assert refused.headers["www-authenticate"] == "Bearer"
     assert client.store.revocations[-1].because == "refresh_reused"
+
+
+async def test_a_lost_reply_may_be_asked_for_again_for_a_minute(client: AuthClient) -> None:
+    await client.account("ann")
+    first = (await client.log_in()).json()["refresh_token"]
+    lost = (await client.post("refresh", refresh_token=first)).json()
+    client.clock.ms += 59_000
+    again = (await client.post("refresh", refresh_token=first)).json()
+    assert again["refresh_token"] == lost["refresh_token"]
+    assert client.store.rotations == 1
+    client.clock.ms += 1_001
+    assert answer_of(await client.post("refresh", refresh_token=first)) == (401, "refresh_reused")
+    ended = await client.post("refresh", refresh_token=lost["refresh_token"])
+    assert answer_of(ended) == (401, "refresh_revoked")
 
 
 async def test_refresh_tokens_that_are_none(client: AuthClient) -> None:
@@ -171,6 +186,24 @@ async def test_logout(client: AuthClient) -> None:
     ended = await client.post("refresh", refresh_token=one["refresh_token"])
     assert answer_of(ended) == (401, "refresh_revoked")
     assert (await client.post("refresh", refresh_token=other["refresh_token"])).status_code == 200
+
+
+async def test_logout_everywhere(client: AuthClient) -> None:
+    await client.account("ann")
+    await client.account("bob")
+    here, there, bob = [(await client.log_in(name)).json() for name in ("ann", "ann", "bob")]
+    response = await client.post("logout-everywhere", token=here["access_token"])
+    assert (response.status_code, response.content) == (204, b"")
+    hear_of_revocations(client)
+    for pair in (here, there):
+        again = await client.post("logout-everywhere", token=pair["access_token"])
+        assert answer_of(again) == (401, "token_revoked")
+        ended = await client.post("refresh", refresh_token=pair["refresh_token"])
+        assert answer_of(ended) == (401, "refresh_revoked")
+    assert client.store.revocations[-1].because == "logout"
+    assert (await client.post("refresh", refresh_token=bob["refresh_token"])).status_code == 200
+    assert client.bearer(await client.log_in("ann")).user_id == "u_ann", "and in again"
+    assert answer_of(await client.post("logout-everywhere")) == (401, "not_authenticated")
 
 
 # Who one is
@@ -232,8 +265,19 @@ async def test_the_old_password_is_guessed_no_faster_here(client: AuthClient) ->
     token = (await client.log_in()).json()["access_token"]
     for _ in range(5):
         assert answer_of(await change(client, token, old="wrong")) == (403, "wrong_password")
-    assert answer_of(await change(client, token)) == (429, "login_locked")
+    locked = await change(client, token)
+    assert answer_of(locked) == (429, "login_locked")
+    assert 1 <= int(locked.headers["retry-after"]) <= 600
+    assert (await client.log_in()).status_code == 200, "a thief of a token does not lock the door"
+
+
+async def test_a_locked_name_does_not_keep_its_owner_from_another_password(client: AuthClient) -> None:
+    await client.account("ann")
+    token = (await client.log_in()).json()["access_token"]
+    for _ in range(6):
+        await client.log_in("ann", "wrong")
     assert answer_of(await client.log_in()) == (429, "login_locked")
+    assert (await change(client, token)).status_code == 200
 
 
 async def test_no_password_for_guests_and_no_weak_ones(client: AuthClient) -> None:
@@ -245,3 +289,22 @@ async def test_no_password_for_guests_and_no_weak_ones(client: AuthClient) -> No
     assert answer_of(await client.post("password", old_password="x", new_password="y" * 8)) == (
         401, "not_authenticated",
     )  # fmt: skip
+
+
+async def test_logins_are_counted_and_leave_lines_without_names(
+    client: AuthClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    await client.account("Annabella")
+    counters = client.parts.fanout.counters
+    with caplog.at_level(logging.INFO):
+        assert (await client.log_in("annabella")).status_code == 200
+        for _ in range(6):
+            await client.log_in("annabella", "wrong")
+    assert (counters.logins_succeeded, counters.logins_failed, counters.logins_locked) == (1, 5, 1)
+    said = [(record.levelname, record.message) for record in caplog.records if "gateway" in record.name]
+    assert said == [
+        ("INFO", "signed in"),
+        *[("INFO", "sign-in refused")] * 5,
+        ("WARNING", "password attempt while locked"),
+    ]
+    assert "annabella" not in " ".join(str(vars(r) | {"actor": ""}) for r in caplog.records).lower()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 
 import pytest
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from gateway.roles import Role
 from gateway.sign_up import is_adult
@@ -40,6 +42,38 @@ async def test_an_invite_is_used_up(client: AuthClient) -> None:
     refused = await client.post("signup", **{**FORM, "username": "Bob", "invite_code": "WRONG"})
     assert answer_of(refused) == (403, "invite_invalid")
     assert len(client.store.accounts) == 1
+
+
+@pytest.fixture
+def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    hashed: list[str] = []
+    genuine = Argon2Hasher.hash
+
+    def spy(self: Argon2Hasher, password: str, **options: Any) -> str:
+        hashed.append("one")
+        return genuine(self, password, **options)
+
+    monkeypatch.setattr(Argon2Hasher, "hash", spy)
+    return hashed
+
+
+async def test_without_an_invite_nothing_is_hashed(client: AuthClient, hashes: list[str]) -> None:
+    for code in ("WRONG", "nobody-gave-it"):
+        refused = await client.post("signup", **{**FORM, "invite_code": code})
+        assert answer_of(refused) == (403, "invite_invalid")
+    assert (hashes, client.store.asked["sign_up"]) == ([], 0)
+    assert (await client.post("signup", **FORM)).status_code == 201
+    assert hashes == ["one"]
+    assert answer_of(await client.post("signup", **FORM)) == (403, "invite_invalid"), "used up"
+    assert hashes == ["one"]
+
+
+async def test_an_invite_that_goes_meanwhile_is_taken_once(client: AuthClient) -> None:
+    answers = await asyncio.gather(
+        *(client.post("signup", **{**FORM, "username": f"Ann-{number}"}) for number in range(10))
+    )
+    codes = [answer.status_code for answer in answers]
+    assert (codes.count(201), codes.count(403)) == (1, 9)
 
 
 async def test_a_name_is_one_persons(client: AuthClient) -> None:

@@ -48,7 +48,7 @@ async def test_a_pair(house: House) -> None:
     assert (pair.user_id, pair.role, pair.expires_in, pair.token_type) == (
         "u_ann", Role.STANDARD, 900, "bearer",
     )  # fmt: skip
-    assert house.access.verify(pair.access_token) == ("u_ann", Role.STANDARD, house.clock.ms // 1000)
+    assert house.access.verify(pair.access_token)[:3] == ("u_ann", Role.STANDARD, house.clock.ms // 1000)
     following = await house.pairs.renew(pair.refresh_token)
     assert following.refresh_token != pair.refresh_token
     assert house.access.verify(following.access_token).user_id == "u_ann"

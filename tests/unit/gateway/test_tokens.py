@@ -40,7 +40,8 @@ def forged(claims: dict[str, Any] | None = None, key: bytes = KEYS["k1"], **head
 def test_what_is_issued_verifies(tokens: AccessTokens, clock: FakeClock) -> None:
     issued = tokens.issue("u_ann", Role.VIP)
     assert issued.expires_in == 60
-    assert tokens.verify(issued.token) == ("u_ann", Role.VIP, clock.ms // 1000)
+    now_s = clock.ms // 1000
+    assert tokens.verify(issued.token) == ("u_ann", Role.VIP, now_s, now_s + 60)
     assert tokens.verify(forged()).user_id == "u_ann"
 
 

@@ -15,7 +15,17 @@ from gateway.limits import Limits
 from runtime.stream import Failure
 from tests.unit.gateway.conftest import Serve
 from tests.unit.gateway.fake_accounts import FakeAccounts
-from tests.unit.gateway.fakes import MAIN, TABLES, Gateway, closing_of, hear, messages_in, pack, say
+from tests.unit.gateway.fakes import (
+    MAIN,
+    TABLES,
+    FakeClock,
+    Gateway,
+    closing_of,
+    hear,
+    messages_in,
+    pack,
+    say,
+)
 
 ANN = session_of("u_ann")
 JSON = "casino.v1.json"
@@ -71,7 +81,11 @@ async def test_a_conversation(serve: Serve, subprotocol: str) -> None:
     assert gateway.router.submitted[0] == (ANN, "s1", "spin_slots", pack({"stake": 5, "machine": "classic"}))
     await asyncio.sleep(0.05)
     assert gateway.router.attached == set(), "the last connection detaches"
-    assert gateway.server.counters.connections_open == 0
+    counters = gateway.server.counters
+    assert counters.connections_open == 0
+    assert counters.commands_done == {"spin_slots": 1}
+    assert counters.commands_failed == {("spin_slots", "insufficient_gold"): 1}
+    assert sum(counters.command_seconds.counts) == 2
 
 
 async def test_several_devices(serve: Serve) -> None:
@@ -600,3 +614,27 @@ async def test_drain_does_not_wait_for_ever(serve: Serve) -> None:
         async with asyncio.timeout(2):
             await gateway.server.stop()
         assert await closing_of(busy) == (1012, "service restart")
+
+
+async def test_a_socket_outlives_its_token_only_by_showing_the_next(serve: Serve) -> None:
+    clock = FakeClock()
+    gateway = await serve(clock=clock)
+
+    def pass_s(seconds: int) -> None:
+        clock.ms += 1000 * seconds
+        clock.seconds += seconds
+
+    async with gateway.connect() as kept, gateway.connect() as left:
+        for socket in (kept, left):
+            await gateway.authenticate(socket)
+        pass_s(890)
+        await say(kept, "authenticate", "next", token=gateway.parts.tokens.issue("u_ann").token)
+        assert (await hear(kept))["type"] == "result"
+        for socket in (kept, left):
+            # A word in between, so that the silence is not what ends it.
+            pass_s(35)
+            await say(socket, "spin_slots", f"s{socket.id}", stake=1)
+        assert await closing_of(left) == (4401, "token_expired")
+        await say(kept, "spin_slots", "again", stake=1)
+        while (await hear(kept)).get("id") != "again":
+            pass
