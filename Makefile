@@ -7,11 +7,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SEEDS ?= 500
 
-.PHONY: up test check sim bench lock clean
+.PHONY: up kafka prometheus test check sim bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "casino needs Python 3.11 or later; set PYTHON=/path/to/python3.11"; exit 1; }
@@ -30,18 +30,24 @@ check: $(STAMP) ## Style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check ## Every check and every test
+kafka: $(STAMP) ## Get the Kafka that tests run, once, into .tools/kafka or CASINO_KAFKA_JARS
+	@$(BIN)/python -m tests.kafka.install
+
+prometheus: $(STAMP) ## Get the Prometheus that tests run, once, into .tools/prometheus
+	@$(BIN)/python -m tests.prometheus.install
+
+test: check kafka prometheus ## Every check and every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 sim: $(STAMP) ## Simulate SEEDS=500 seeded worlds and check every promise in each; SEED=n replays one
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --timeline,--seeds $(SEEDS))
 
-bench: $(STAMP) ## Measure durable spins per second on this machine
-	$(BIN)/python -m benchmarks.spins
+bench: $(STAMP) ## Measure a casino of its own under load; the page is .casino/bench/index.html. SCENARIO=spin, ARGS=…
+	$(BIN)/casino bench $(or $(SCENARIO),spin) --out .casino/bench $(ARGS)
 
 lock: $(STAMP) ## Pin the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--python-version 3.11 --group dev pyproject.toml -o requirements.lock
 
 clean: ## Remove the virtual environment and caches; keeps data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .tools

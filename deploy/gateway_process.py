@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,35 @@ from deploy.configuration import Configuration
 from deploy.front_door import SigningKeys, front_door
 from deploy.key_ring import KeyFile
 from deploy.rate_limits import SharedRateLimiter
+from deploy.scraping import announce, metrics_port, withdraw
+from deploy.statuses import Statuses
 from gateway.counters import Counters
 from gateway.dependencies import GatewayDependencies
 from gateway.fanout import Fanout
 from gateway.limits import Limits
 from gateway.listeners import Listeners
+from gateway.metrics import GatewayMetrics
+from gateway.metrics_listener import MetricsListener
 from gateway.rate_limit import LocalRateLimiter
 from gateway.server import GatewayServer
 from gateway.tokens import AccessTokens
 from gateway.topics import Topics
 from persistence.postgres.account_stores import AccountStores
 from persistence.redis import WindowCounter
+from persistence.status_board import StatusBoard
 from runtime.behavior import Behavior
 from runtime.clock import Clock, SystemClock
+from runtime.cluster.reporter import Figures, Reporter
 from runtime.cluster.wiring import MakeRouter
 
 
 class CasinoGateway:
     """See ``runtime.cluster.wiring.GatewayProcess``."""
 
-    def __init__(self, configuration: Configuration, session: Behavior[Any], make_router: MakeRouter) -> None:
+    def __init__(
+        self, name: str, configuration: Configuration, session: Behavior[Any], make_router: MakeRouter
+    ) -> None:
+        self._name = name
         self._configuration = configuration
         clock = SystemClock()
         limits = Limits(
@@ -52,6 +62,10 @@ class CasinoGateway:
         self._keys = SigningKeys(
             configuration.signing_keys, KeyFile(Path(configuration.signing_keys_file)), clock
         )
+
+        board = StatusBoard(configuration.redis_url)
+        self._reporter = Reporter(name, "gateway", partial(_figures, counters), board, clock)
+        self._metrics = MetricsListener(GatewayMetrics(counters))
 
         async def has_map() -> str | None:
             return None if router.has_map else "no session host is known yet"
@@ -79,21 +93,37 @@ class CasinoGateway:
                 address_rate=_per_minute(
                     configuration, clock, "address_rate", configuration.requests_per_minute_of_address
                 ),
+                password_rate=_per_minute(
+                    configuration, clock, "password_rate", configuration.passwords_per_minute_of_address
+                ),
                 limits=limits,
                 clock=clock,
                 allowed_origins=configuration.allowed_origins,
                 guests_enabled=configuration.guests_enabled,
                 readiness={"hosts": has_map},
+                statuses=Statuses(board),
+                metrics_readers=configuration.metrics_readers,
                 trusted_proxies=configuration.trusted_proxies,
             )
         )
 
     async def start(self) -> None:
         self._keys.start()
-        await self._server.start(self._configuration.gateway_host, self._configuration.gateway_port)
+        configuration = self._configuration
+        await self._server.start(configuration.gateway_host, configuration.gateway_port)
+        await self._metrics.start(
+            configuration.metrics_host, metrics_port(configuration.metrics_port, self._name)
+        )
+        self._reporter.start()
+        announce(
+            Path(configuration.scrape_targets), self._name, configuration.metrics_host, self._metrics.port
+        )
 
     async def stop(self) -> None:
         await self._server.stop()
+        withdraw(Path(self._configuration.scrape_targets), self._name)
+        await self._metrics.stop()
+        await self._reporter.stop()
         await self._keys.stop()
         for stores in (self._stores, self._office_stores, self._revocation_stores):
             await stores.close()
@@ -105,6 +135,16 @@ class CasinoGateway:
             "messages": counters.messages_received,
             "events": counters.events_sent,
         }
+
+
+def _figures(counters: Counters) -> Figures:
+    failed = sum(counters.commands_failed.values())
+    return {
+        "connections": counters.connections_open,
+        "commands_total": sum(counters.commands_done.values()) + failed,
+        "events_total": counters.events_sent + counters.topic_events_sent,
+        "requests_total": sum(counters.requests.values()),
+    }
 
 
 def _per_minute(configuration: Configuration, clock: Clock, area: str, uses_max: int) -> SharedRateLimiter:

@@ -16,9 +16,16 @@ from gateway.admin import admin_routes
 from gateway.body_limit import BodyLimit
 from gateway.crash import crash_routes
 from gateway.dependencies import GatewayDependencies
+from gateway.erasure import erasure_routes
+from gateway.export import export_routes
 from gateway.headers import with_headers
-from gateway.health import health_routes
+from gateway.health import health_routes, revocations_heard
+from gateway.http_metrics import HttpMetrics
 from gateway.hub import Hub
+from gateway.metrics import GatewayMetrics
+from gateway.metrics_global import Overview, global_metrics_routes
+from gateway.metrics_page import metrics_page
+from gateway.olap import olap_routes
 from gateway.openapi import openapi_document
 from gateway.play import play_routes, play_shapes
 from gateway.players import player_routes
@@ -30,12 +37,14 @@ class _App(FastAPI):
 
     def __init__(self, dependencies: GatewayDependencies, **options: Any) -> None:
         super().__init__(**options)
+        self._counters = dependencies.fanout.counters
         self._allowed_origins: Sequence[str] = dependencies.allowed_origins
         self._shapes = play_shapes(dependencies)
 
     def build_middleware_stack(self) -> ASGIApp:
         # Around everything: what answers a defect stands outside of all middleware.
-        return with_headers(super().build_middleware_stack(), self._allowed_origins)
+        app = with_headers(super().build_middleware_stack(), self._allowed_origins)
+        return HttpMetrics(app, self._counters)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -61,6 +70,16 @@ def create_app(dependencies: GatewayDependencies, hub: Hub | None = None) -> Fas
     office = dependencies.back_office
     if office is not None:
         app.include_router(player_routes(dependencies, office))
+        app.include_router(export_routes(dependencies, office))
+        app.include_router(erasure_routes(dependencies, office))
         app.include_router(admin_routes(dependencies, office))
-    app.include_router(health_routes(hub or Hub(dependencies), dict(dependencies.readiness)))
+    checks = {**dependencies.readiness, "revocations": revocations_heard(dependencies.tokens.revocations)}
+    hub = hub or Hub(dependencies)
+    if dependencies.statuses is not None:
+        overview = Overview(dependencies.statuses, dependencies.clock)
+        app.include_router(global_metrics_routes(dependencies, overview, hub))
+        app.include_router(olap_routes(dependencies, overview))
+    metrics = GatewayMetrics(dependencies.fanout.counters)
+    app.include_router(metrics_page(metrics, dependencies.metrics_readers))
+    app.include_router(health_routes(hub, checks))
     return app

@@ -155,7 +155,7 @@ class Fanout:
         if not message.items:
             return
         self.counters.pushes_encoded += 1
-        self.counters.event_lag.observe(self._clock.now_ms() - message.recorded_ms)
+        self.counters.event_lag_ms.observe(self._clock.now_ms() - message.recorded_ms)
         push = EncodedPush(message, key_of(message.actor))
         for subscription in tuple(subscriptions):
             if subscription.is_attaching:

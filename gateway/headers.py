@@ -61,8 +61,8 @@ def with_headers(app: ASGIApp, allowed_origins: Sequence[str]) -> ASGIApp:
         app,
         allow_origins=list(allowed_origins),
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-        expose_headers=["Retry-After", "WWW-Authenticate"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+        expose_headers=["Retry-After", "WWW-Authenticate", "X-Request-Id"],
         max_age=_PREFLIGHT_KEPT_S,
     )
     return SecurityHeaders(cors)

@@ -45,7 +45,13 @@ class GatewayServer:
         self._hub = Hub(dependencies)
         feed = dependencies.revocation_feed
         revocations = dependencies.tokens.revocations
-        self._revocations = RevocationWatch(feed, revocations, self._hub.sign_out) if feed else None
+        limits = dependencies.limits
+        # A sweep may be late by its own time.
+        age_max_s = revocations.kept_s + limits.token_grace_s + 2 * limits.sweep_interval_s
+        clock = dependencies.clock
+        self._revocations = (
+            RevocationWatch(feed, revocations, self._hub.sign_out, clock, age_max_s) if feed else None
+        )
         self._server: _QuietServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None

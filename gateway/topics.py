@@ -202,7 +202,7 @@ class _Topic:
             return
         surroundings = self._surroundings
         self._counters.pushes_encoded += 1
-        self._counters.event_lag.observe(surroundings.clock.now_ms() - message.recorded_ms)
+        self._counters.event_lag_ms.observe(surroundings.clock.now_ms() - message.recorded_ms)
         push = EncodedPush(message, None)
         if self._is_waiting:
             if len(self._kept) < self._limits.buffered_pushes_max:

@@ -23,7 +23,7 @@ from runtime.command_ids import (
     reminder_of,
     send_id,
 )
-from runtime.errors import CommandError, InternalError, Overloaded, Rejected
+from runtime.errors import CommandError, IdReused, InternalError, Overloaded, Rejected
 from runtime.group_commit import Entry, GroupCommit
 from runtime.identity import ActorId
 from runtime.journal import OutboxRecord, ReminderRecord, TurnRecord
@@ -92,11 +92,13 @@ class Executor:
             self.say(listener, _failure(request.ref, error))
             return
         except CommandError as error:
+            if isinstance(error, IdReused):
+                _log.warning("command id used for another command", extra=_named(request))
             answer = _failure(request.ref, error)
             if listener is not None and _may_have_forgotten(activation):
                 listener = self._recall.doubting(request, listener)
         except Exception:
-            _log.exception("command failed", extra={"actor": request.actor, "command": request.name})
+            _log.exception("command failed", extra=_named(request))
             answer = _failure(request.ref, InternalError("the actor failed; nothing was changed"))
         if answer is not None and listener is not None:
             self.answer(activation, listener, answer, request)
@@ -159,7 +161,7 @@ class Executor:
         except Exception as error:
             if origin.reminder is not None:
                 # A reminder that its own actor refuses would come back for ever: its turn is empty.
-                _log.error("reminder refused", extra={"actor": request.actor, "reason": str(error)})
+                _log.error("reminder refused", extra={**_named(request), "reason": str(error)})
                 decision = Decision({})
             elif origin.is_remembered and _is_final(error):
                 decision = Decision(Refusal(error.code, error.message))  # type: ignore[attr-defined]
@@ -245,7 +247,7 @@ class Executor:
             for event in decision.events:
                 behavior.evolve(state, event)
         except Exception:
-            _log.exception("event failed", extra={"actor": actor, "command": request.name})
+            _log.exception("event failed", extra=_named(request))
             self._unsound(activation)
             self.say(listener, _failure(request.ref, InternalError("the actor failed; nothing was changed")))
             return None
@@ -270,6 +272,11 @@ class Executor:
         if activation.codec.has_alarms and decision.events:
             self._changed(activation)
         return None
+
+
+def _named(request: Deliver) -> dict[str, str]:
+    """What a line in the log says of a command."""
+    return {"actor": request.actor, "command": request.name, "command_id": request.command_id}
 
 
 def _failure(ref: int, error: CommandError) -> Failure:

@@ -25,6 +25,7 @@ from runtime.journal import (
     TurnRecord,
 )
 from runtime.lifecycle import Phase
+from runtime.metrics import COMMIT_SECONDS_BOUNDS, COMMIT_TURNS_BOUNDS, Histogram
 from runtime.recall import Found, find_replies
 from runtime.stream import Listener, Message
 
@@ -73,13 +74,18 @@ class GateOwner(Protocol):
         ...
 
 
-class CommitStatistics(msgspec.Struct):
-    commits: int = 0
-    turns: int = 0
-    rollbacks: int = 0
-    refused: int = 0
-    unknown: int = 0
-    seconds: float = 0.0
+class CommitStatistics:
+    """Totals of a host since it began."""
+
+    def __init__(self) -> None:
+        self.commits = 0
+        self.turns = 0
+        self.rollbacks = 0
+        self.refused = 0
+        self.unknown = 0
+        self.seconds = Histogram(COMMIT_SECONDS_BOUNDS)
+        """Of each commit that succeeded, from handing it to the journal."""
+        self.batch_turns = Histogram(COMMIT_TURNS_BOUNDS)
 
 
 class GroupCommit:
@@ -190,7 +196,8 @@ class GroupCommit:
                 statistics = self.statistics
                 statistics.commits += 1
                 statistics.turns += len(batch.turns)
-                statistics.seconds += self._clock.monotonic() - started
+                statistics.seconds.observe(self._clock.monotonic() - started)
+                statistics.batch_turns.observe(len(batch.turns))
                 break
         self._done(entries)
 

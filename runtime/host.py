@@ -23,7 +23,7 @@ from runtime.errors import InternalError, StaleEpoch
 from runtime.executor import Executor
 from runtime.group_commit import Entry, GroupCommit
 from runtime.identity import ActorId, ShardId, kind_of, shard_of
-from runtime.journal import Incarnation, Journal, ReminderRecord
+from runtime.journal import Incarnation, Journal, ReminderRecord, TurnRecord
 from runtime.lease import Lease
 from runtime.lifecycle import Phase
 from runtime.outbox import Outbox
@@ -84,6 +84,9 @@ class Host:
         self._epoch = 0
         self._links: set[HostLink] = set()
         self._stopped = False
+        self._logged_commands = settings.logged_commands
+        # Asking the log at every turn would cost more.
+        self._is_tracing = _log.isEnabledFor(logging.DEBUG)
         self._tasks: list[asyncio.Task[None]] = []
         self._journal = journal
         self.gate = GroupCommit(journal, incarnation, self, clock, settings.turns_per_commit_max)
@@ -156,6 +159,10 @@ class Host:
     def resident(self) -> int:
         """Activations in memory."""
         return len(self.residents)
+
+    @property
+    def outbox_queued(self) -> int:
+        return self._outbox.queued if self._outbox is not None else 0
 
     def describe(self) -> list[str]:
         """The actors that are always on, in a few words each."""
@@ -359,6 +366,10 @@ class Host:
     def _let_out(self, entry: Entry) -> None:
         turn = entry.turn
         if turn is not None:
+            if entry.request is not None and entry.request.name in self._logged_commands:
+                _log.info("turn committed", extra=_of_turn(turn, entry.request.name))
+            elif self._is_tracing and entry.request is not None:
+                _log.debug("turn committed", extra=_of_turn(turn, entry.request.name))
             listeners = self._subscriptions.of(turn.actor)
             if listeners is not None and entry.pushes is not None:
                 first_seq = turn.push_seq - entry.pushes_count + 1
@@ -410,3 +421,7 @@ class Host:
     def _disconnect_all(self) -> None:
         for link in list(self._links):
             link.close()
+
+
+def _of_turn(turn: TurnRecord, command: str) -> dict[str, Any]:
+    return {"actor": turn.actor, "command": command, "command_id": turn.command_id, "seq": turn.seq}

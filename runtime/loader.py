@@ -41,11 +41,17 @@ class Loader:
         self._recovered = recovered
         self._failed = failed
         self._wanted: list[Activation[Any]] = []
+        self._loading: list[Activation[Any]] = []
         self._wake = asyncio.Event()
 
     def want(self, activation: Activation[Any]) -> None:
         self._wanted.append(activation)
         self._wake.set()
+
+    @property
+    def waiting_messages(self) -> int:
+        """Commands in the mailboxes of the actors that are being loaded."""
+        return sum(len(a.mailbox or ()) for a in (*self._loading, *self._wanted))
 
     async def run(self) -> None:
         while True:
@@ -54,7 +60,9 @@ class Loader:
             while self._wanted:
                 batch = self._wanted[: self._settings.load_actors_max]
                 del self._wanted[: len(batch)]
-                await self._load([a for a in batch if a.phase is Phase.LOADING])
+                self._loading = [a for a in batch if a.phase is Phase.LOADING]
+                await self._load(self._loading)
+                self._loading = []
 
     async def _load(self, batch: list[Activation[Any]]) -> None:
         deadline_s = self._clock.monotonic() + self._settings.journal_deadline_s

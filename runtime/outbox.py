@@ -92,6 +92,11 @@ class Outbox:
         """Whether every known send has been answered."""
         return not (self._queued or self._held or self._recovering)
 
+    @property
+    def queued(self) -> int:
+        """Sends in memory that are not answered."""
+        return len(self._queued) + len(self._held)
+
     def poll_soon(self) -> None:
         """Look for sends left behind by a previous owner of newly taken shards."""
         self._recovering = True

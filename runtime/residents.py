@@ -178,7 +178,10 @@ class Residents:
 
     def refuse(self, activation: Activation[Any], entry: Entry, reason: str) -> None:
         """The database forbids this turn: tell the caller, load the actor anew."""
-        _log.error("turn refused", extra={"actor": activation.actor, "reason": reason})
+        command_id = entry.turn.command_id if entry.turn is not None else None
+        _log.error(
+            "turn refused", extra={"actor": activation.actor, "command_id": command_id, "reason": reason}
+        )
         if entry.listener is not None and entry.request is not None:
             error = InternalError("the turn was refused; nothing was changed")
             entry.listener.send(Failure(entry.request.ref, error.code, error.message, error.retryable))

@@ -35,6 +35,8 @@ class HostSettings:
     outbox_poll_s: float = 2.0
     reminder_poll_s: float = 0.5
     reminders_per_poll_max: int = 1000
+    logged_commands: frozenset[str] = frozenset()
+    """Whose turns leave a line in the log once they are durable. Every turn does, at the level DEBUG."""
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,21 @@ from ray._raylet import setproctitle  # type: ignore[attr-defined]
 
 from runtime.clock import SystemClock
 from runtime.cluster.directory import CoordinatorClient
+from runtime.cluster.metrics import ProcessMetrics
+from runtime.cluster.reporter import Figures, Reporter
 from runtime.cluster.sockets import SocketDialer, bind, serve
 from runtime.cluster.wiring import Wiring
+from runtime.coordination import is_session_host
 from runtime.errors import JournalError
 from runtime.host import Host
-from runtime.identity import ShardId, is_dedicated
+from runtime.identity import (
+    Dedicated,
+    ShardId,
+    actor_id,
+    dedicated_host_name,
+    is_dedicated,
+    shard_of,
+)
 from runtime.journal import Incarnation
 from runtime.lease import Lease
 from runtime.router import Router
@@ -80,6 +90,15 @@ class SessionHost:
         self._host.start(self._router)
         self._server = await serve(self._host, listener, wiring.cluster_secret)
         self._joining = asyncio.create_task(self._join())
+        self._reporter = Reporter(
+            name,
+            "host",
+            self._figures,
+            await wiring.open_status_writer(),
+            clock,
+            ProcessMetrics("host", metrics_label(name, wiring)),
+        )
+        self._reporter.start()
 
     def __repr__(self) -> str:
         return f"SessionHost({self._name}, incarnation {self._host.incarnation})"
@@ -120,11 +139,32 @@ class SessionHost:
             "pending_turns": self._host.gate.pending_turns,
             "commits": statistics.commits,
             "turns": statistics.turns,
-            "commit_seconds": statistics.seconds,
+            "commit_seconds": statistics.seconds.total,
             "rollbacks": statistics.rollbacks,
             "unknown_commits": statistics.unknown,
             "lease_remaining_s": round(self._lease.remaining_s(), 3),
             "actors": self._host.describe(),
+        }
+
+    def _figures(self) -> Figures:
+        gate, residents = self._host.gate, self._host.residents
+        statistics = gate.statistics
+        return {
+            "incarnation": self._host.incarnation,
+            "shards": len(self._host.owned),
+            "activations": self._host.resident,
+            "mailbox_messages": residents.loader.waiting_messages,
+            "pending_turns": gate.pending_turns,
+            "pending_entries": gate.pending_entries,
+            "outbox_queued": self._host.outbox_queued,
+            "lease_remaining_seconds": round(max(0.0, self._lease.remaining_s()), 3),
+            "commits_total": statistics.commits,
+            "turns_total": statistics.turns,
+            "rollbacks_total": statistics.rollbacks,
+            "refused_turns_total": statistics.refused,
+            "unknown_commits_total": statistics.unknown,
+            "commit_seconds": statistics.seconds,
+            "commit_turns": statistics.batch_turns,
         }
 
     async def _join(self) -> None:
@@ -146,6 +186,16 @@ class SessionHost:
         _log.error("fenced: the process ends", extra={"host": self._name})
         # Not sys.exit: nothing this process still holds may reach anyone.
         os._exit(FENCED_EXIT)
+
+
+def metrics_label(name: str, wiring: Wiring) -> str:
+    """What a host is called in metrics: by its name, unless that could be a player's."""
+    tables = {
+        dedicated_host_name(shard_of(actor_id(kind, key), Dedicated()))
+        for kind, keys in wiring.always_on().items()
+        for key in keys
+    }
+    return name if is_session_host(name) or name in tables else "dedicated"
 
 
 class DedicatedHost(SessionHost):

@@ -14,6 +14,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from runtime.clock import SystemClock
+from runtime.cluster.metrics import ProcessMetrics
+from runtime.cluster.reporter import Reporter
 from runtime.cluster.wiring import NAMESPACE, Wiring
 
 _log = logging.getLogger(__name__)
@@ -33,6 +36,18 @@ class ServiceProcess:
         os.nice(_NICENESS)
         self._name = name
         self._service = await wiring.open_service(name)
+        kind = self._service.kind
+        self._metrics = {part: ProcessMetrics(part, name) for part in self._service.parts()}
+        self._reporter = Reporter(
+            name,
+            kind,
+            self._service.figures,
+            await wiring.open_status_writer(),
+            SystemClock(),
+            ProcessMetrics(kind, name),
+            self._details,
+        )
+        self._reporter.start()
         self._running = asyncio.create_task(self._run())
 
     def __repr__(self) -> str:
@@ -51,10 +66,22 @@ class ServiceProcess:
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
         await self._service.stop()
+        await self._reporter.stop()
 
     async def status(self) -> dict[str, Any]:
         """Figures for an operator."""
-        return {"name": self._name, "pid": os.getpid(), **self._service.status()}
+        return {
+            "name": self._name,
+            "pid": os.getpid(),
+            **self._service.figures(),
+            **self._service.parts(),
+        }
+
+    def _details(self) -> Mapping[str, Any]:
+        parts = self._service.parts()
+        for part, figures in parts.items():
+            self._metrics[part].set(figures)
+        return {**parts, "recent": self._service.recent()}
 
     async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
         return await self._service.ask(question, arguments)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from runtime.behavior import Behavior
+from runtime.cluster.reporter import Figures, StatusWriter
 from runtime.journal import Journal, Membership
 from runtime.router import Router
 from runtime.routing import PushListener
@@ -32,6 +33,11 @@ class GatewayProcess(Protocol):
 class Service(Protocol):
     """Work that one process of the cluster does for all, beside the actors: it moves events on."""
 
+    @property
+    def kind(self) -> str:
+        """What its figures are called by: ``relay``, ``sink``."""
+        ...
+
     async def run(self) -> None:
         """Work until cancelled. When it ends by itself, or raises, so does its process, and Ray starts
         the next one."""
@@ -41,8 +47,16 @@ class Service(Protocol):
         """Give back what it holds. Called after ``run`` was cancelled."""
         ...
 
-    def status(self) -> dict[str, Any]:
-        """Figures for an operator."""
+    def figures(self) -> Figures:
+        """Of itself, each second."""
+        ...
+
+    def parts(self) -> Mapping[str, Figures]:
+        """Of what it works with, by what that is called."""
+        ...
+
+    def recent(self) -> list[Any]:
+        """A few of the latest things it handled, as plain objects, newest last."""
         ...
 
     async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
@@ -90,6 +104,10 @@ class Wiring(Protocol):
     async def open_journal(self) -> Journal: ...
 
     async def open_membership(self) -> Membership: ...
+
+    async def open_status_writer(self) -> StatusWriter:
+        """Where a process says every second how it is."""
+        ...
 
     async def open_gateway(self, name: str, make_router: MakeRouter) -> GatewayProcess: ...
 

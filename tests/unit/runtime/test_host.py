@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -514,3 +515,32 @@ async def test_a_dedicated_host_ends_when_its_actor_sleeps_and_returns_on_demand
                 await asyncio.sleep(0.02)
         assert not (await world.membership.shard_map()).owners
         assert _gold(await world.ask("ann", "2", "add", amount=1)) == 2
+
+
+async def test_commits_are_counted_and_timed() -> None:
+    async with World(Purse()) as world:
+        await asyncio.gather(*(world.ask(f"p{number}", "1", "add", amount=1) for number in range(20)))
+        statistics = [host.gate.statistics for host in world.hosts.values()]
+        assert sum(one.turns for one in statistics) == 20
+        for one in statistics:
+            assert sum(one.seconds.counts) == sum(one.batch_turns.counts) == one.commits
+            assert one.batch_turns.total == one.turns
+
+
+async def test_rare_commands_leave_a_line_when_they_are_durable(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="runtime.host"):
+        async with World(Purse(), logged_commands=frozenset({"add"})) as world:
+            await world.ask("ann", "c1", "add", amount=5)
+            await world.ask("ann", "c2", "read")
+    [line] = [record for record in caplog.records if record.message == "turn committed"]
+    assert (line.actor, line.command, line.command_id) == ("purse/ann", "add", "c1")  # type: ignore[attr-defined]
+
+
+async def test_an_id_that_was_used_for_another_command_leaves_a_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with World(Purse()) as world:
+        await world.ask("ann", "c1", "add", amount=5)
+        await world.ask("ann", "c1", "add", amount=6)
+    [line] = [record for record in caplog.records if record.name == "runtime.executor"]
+    assert (line.levelname, line.command_id) == ("WARNING", "c1")  # type: ignore[attr-defined]

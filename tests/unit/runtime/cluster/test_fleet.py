@@ -50,9 +50,7 @@ class Fleet(RayFleet):
     """Creates pretended processes; ``born_with`` is asked for the error of each."""
 
     def __init__(self) -> None:
-        wiring: Any = SimpleNamespace(
-            coordinator_settings=CoordinatorSettings(INTERVAL_S), services=lambda: []
-        )
+        wiring: Any = SimpleNamespace(coordinator_settings=CoordinatorSettings(INTERVAL_S), services=list)
         super().__init__(wiring, self._poked)
         self.created: list[Process] = []
         self.born_with: Callable[[], Exception | None] = lambda: None

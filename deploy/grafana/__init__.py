@@ -1,0 +1,1 @@
+"""What Grafana shows: dashboards made from code, and the files that provision them."""
