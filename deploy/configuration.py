@@ -32,11 +32,23 @@ class Configuration:
     guest_sign_ups_per_minute: int
     requests_per_minute_of_user: int
     requests_per_minute_of_address: int
+    passwords_per_minute_of_address: int
     access_token_lifetime_s: int
     messages_per_s: float
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     log_level: str
+    metrics_host: str
+    metrics_port: int | None
+    metrics_readers: tuple[str, ...]
+    scrape_targets: str
+    """Directory where each gateway leaves the address of its metrics."""
+    events_relayed: bool
+    kafka: str | None
+    """Brokers, ``HOST:PORT[,…]``; None: events go to the store without a bus."""
+    clickhouse: str
+    """A server's URL, or the directory of the embedded store."""
+    events_retention_days: int
     crash_tables: Mapping[str, TableRules]
     crash_key_file: str
     """Where the key of the hash chains is, for the processes that play from them. Not the key itself:

@@ -18,11 +18,13 @@ from deploy.crash_chains import prepare_tables
 from deploy.instance import Instance, RunState
 from deploy.key_ring import FILE_NAME, KeyFile, KeyFileError, given_keys
 from deploy.leftovers import clear_leftovers
+from deploy.scraping import follow_ray, prepare_scraping, targets_in
 from deploy.settings import CrashTable, Settings
 from deploy.wiring import CasinoWiring
 from persistence.embedded.postgres import EmbeddedPostgres
 from persistence.embedded.process import EmbeddedServerError
 from persistence.embedded.valkey import EmbeddedValkey
+from persistence.kafka.topics import KafkaUnavailable, ensure_topics
 from persistence.postgres.crash_chains import ChainError
 from persistence.postgres.durability import check_durability
 from persistence.postgres.membership import PostgresMembership
@@ -33,6 +35,8 @@ from runtime.journal import Desired, Membership
 READY_DEADLINE_S = 90.0
 PORT_PATIENCE_S = 2.0
 """A gateway that was killed a moment ago may still be letting go of its port."""
+
+KAFKA_PATIENCE_S = 5.0
 
 Report = Callable[[str], None]
 
@@ -65,6 +69,7 @@ class Launcher:
         """
         self._instance.prepare()
         self._keep_crash_key()
+        forget_secrets_of_environment()
         self._instance.lock()
         self._listen_to_signals()
         await asyncio.to_thread(clear_leftovers, self._temporary)
@@ -82,6 +87,7 @@ class Launcher:
         if self._ended.is_set():
             return
         stack.callback(self._instance.clear_state)
+        await self._look_for_kafka()
         addresses = await stack.enter_async_context(self._cluster(dsn, redis_url))
         if self._ended.is_set():
             return
@@ -107,6 +113,14 @@ class Launcher:
             await check_port(settings.host, settings.port, "--port")
             if settings.ray_dashboard_port is not None:
                 await check_port("127.0.0.1", settings.ray_dashboard_port, "--dashboard-port")
+
+    async def _look_for_kafka(self) -> None:
+        if self._settings.kafka is not None and self._settings.events_relayed:
+            self._report("looking for Kafka")
+            try:
+                await ensure_topics(self._settings.kafka, timeout_s=KAFKA_PATIENCE_S)
+            except KafkaUnavailable as error:
+                self._notice(f"{error} Until then play goes on, and events wait in the journal.")
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -181,6 +195,9 @@ class Launcher:
         # Ray has put its own handler for SIGTERM in place.
         self._listen_to_signals()
         try:
+            prepare_scraping(self._instance.data)
+            if settings.ray_address is None:
+                follow_ray(self._instance.data, self._temporary)
             self._report("starting session hosts and gateways")
             bootstrap.start_coordinator(self._wiring(dsn, redis_url))
             await self._until_ready()
@@ -234,23 +251,35 @@ class Launcher:
             guest_sign_ups_per_minute=settings.guest_sign_ups_per_minute,
             requests_per_minute_of_user=settings.requests_per_minute_of_user,
             requests_per_minute_of_address=settings.requests_per_minute_of_address,
+            passwords_per_minute_of_address=settings.passwords_per_minute_of_address,
             access_token_lifetime_s=settings.access_token_lifetime_s,
             messages_per_s=settings.messages_per_s,
             allowed_origins=tuple(settings.allowed_origins),
             trusted_proxies=tuple(settings.trusted_proxies),
             log_level=settings.log_level,
+            metrics_host=settings.metrics_host,
+            metrics_port=settings.metrics_port,
+            metrics_readers=tuple(map(str, settings.metrics_readers)),
+            scrape_targets=str(targets_in(instance.data)),
+            events_relayed=settings.events_relayed,
+            kafka=settings.kafka,
+            clickhouse=(
+                settings.clickhouse_url.get_secret_value()
+                if settings.clickhouse_url
+                else str(instance.data / "clickhouse")
+            ),
+            events_retention_days=settings.events_retention_days,
             crash_tables={table.name: rules_of(table) for table in settings.crash_tables},
             crash_key_file=str(self._instance.data / "secrets" / "crash-key"),
         )
         return CasinoWiring(configuration)
 
     def _keep_crash_key(self) -> None:
-        """A key given by the environment moves into the file where tables look for it. The environment
-        goes to every process that is started from here, and none but a table must have the key."""
+        """A key given by the environment moves into the file where tables look for it: none but a table
+        must have it."""
         given = self._settings.crash_key
         if given is not None:
             self._instance.keep_secret("crash-key", given.get_secret_value())
-            os.environ.pop("CASINO_CRASH_KEY", None)
 
     async def _until_ready(self) -> None:
         loop = asyncio.get_running_loop()
@@ -318,6 +347,16 @@ async def check_port(host: str, port: int, option: str) -> None:
         await asyncio.sleep(0.1)
 
 
+def forget_secrets_of_environment() -> None:
+    """They have become settings. The environment goes to every process that is started from here, the
+    servers and the hosts among them; those that need a secret get it with their configuration."""
+    fields = Settings.model_fields.items()
+    secret = {f"CASINO_{name.upper()}" for name, field in fields if "SecretStr" in str(field.annotation)}
+    # Settings are found whatever the case of their names.
+    for name in [name for name in os.environ if name.upper() in secret]:
+        del os.environ[name]
+
+
 def prepare_ray_environment(instance: Instance) -> None:
     """Settings that Ray takes from the environment alone. To be called before Ray is imported."""
     os.environ |= {
@@ -327,5 +366,7 @@ def prepare_ray_environment(instance: Instance) -> None:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
         "RAY_EXPORT_COUNTER_AS_GAUGE": "0",
+        # What metrics show is at most so old, and a process that has died is gone after twice that.
+        "RAY_metrics_report_interval_ms": "5000",
         "RAY_USE_UVLOOP": "1",
     }

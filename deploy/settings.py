@@ -8,7 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -51,6 +59,14 @@ class Settings(BaseSettings):
     """``postgresql://…``; empty starts the embedded server."""
     redis_url: SecretStr | None = None
     """``redis://…``; empty starts the embedded server."""
+    kafka: str | None = Field(default=None, pattern=r"^[^\s,:]+:\d+(,[^\s,:]+:\d+)*$")
+    """Brokers, ``HOST:PORT[,HOST:PORT…]``. Empty: events go to ClickHouse without a bus."""
+    clickhouse_url: SecretStr | None = None
+    """``http(s)://user:password@host:port/database``; empty embeds the engine, in the data directory."""
+    events_relayed: bool = True
+    """Whether events go to Kafka and ClickHouse. Otherwise they stay in the journal, until they do."""
+    events_retention_days: int = Field(default=400, ge=2, le=36_500)
+    """How long ClickHouse keeps them. The journal keeps all."""
     ray_address: str | None = None
     """Address of a running Ray cluster; empty starts one on this machine."""
     ray_dashboard_port: int | None = Field(default=None, ge=1, le=65535)
@@ -73,10 +89,19 @@ class Settings(BaseSettings):
     """HTTP requests with one user's token."""
     requests_per_minute_of_address: int = Field(default=12_000, ge=1)
     """HTTP requests from one address that need no account."""
+    passwords_per_minute_of_address: int = Field(default=30, ge=1)
+    """Passwords that are hashed for one address: logins, sign-ups, changes of password, erasures. More, where
+    many people share an address."""
     access_token_lifetime_s: int = Field(default=900, ge=60, le=24 * 3600)
     """Guests' too. A client gets the next one with its refresh token."""
     allowed_origins: list[str] = []
     trusted_proxies: list[str] = []
+    metrics_host: str = "127.0.0.1"
+    """Where each gateway's own ``/metrics`` listens. Whoever reaches it may read it."""
+    metrics_port: int | None = Field(default=None, ge=1, le=64000)
+    """Of gateway 0; gateway N listens N ports above. Empty: any free ports; ``DIR/prometheus`` says which."""
+    metrics_readers: list[IPvAnyNetwork] = []
+    """Addresses and networks that ``/metrics`` on the public port answers to, beside loopback."""
     messages_per_s: float = Field(default=2000.0, gt=0)
     """Client messages per connection."""
     cluster_secret: SecretStr | None = None

@@ -27,6 +27,7 @@ from deploy.commands.options import (
 )
 from deploy.instance import AlreadyRunning, Instance, NotRunning, RunState
 from deploy.launcher import Launcher, LaunchError
+from deploy.scraping import CONFIGURATION, scraping_in
 from persistence.embedded.process import EmbeddedServerError
 from persistence.postgres.durability import NotDurable
 from persistence.postgres.membership import PostgresMembership
@@ -45,6 +46,9 @@ def up(
     placement: Annotated[
         str | None, typer.Option(help="'packed' (many sessions a process) or 'dedicated' (one each).")
     ] = None,
+    kafka: Annotated[
+        str | None, typer.Option(help="Brokers, as HOST:PORT[,…]; without, events need no bus.")
+    ] = None,
     dashboard_port: Annotated[
         int | None, typer.Option(help="Port of the Ray dashboard; 8265 or the next free one if left out.")
     ] = None,
@@ -61,6 +65,7 @@ def up(
         session_hosts=session_hosts,
         gateways=gateways,
         session_placement=placement,
+        kafka=kafka,
         ray_dashboard_port=dashboard_port,
     )
     instance = instance_of(settings)
@@ -104,6 +109,7 @@ def _print_addresses(state: RunState, instance: Instance) -> None:
     table.add_row("REST", f"{state.url}/docs")
     table.add_row("health", f"{state.url}/healthz  {state.url}/readyz")
     table.add_row("Ray dashboard", f"{state.dashboard}  token {token}")
+    table.add_row("Prometheus", f"prometheus --config.file={scraping_in(instance.data) / CONFIGURATION}")
     table.add_row("Postgres", masked(state.dsn))
     console.print(table, soft_wrap=True)
 

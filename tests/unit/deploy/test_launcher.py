@@ -1,4 +1,5 @@
 import asyncio
+import os
 import socket
 import tempfile
 import threading
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 
 from deploy import launcher
 from deploy.instance import Instance
-from deploy.launcher import Launcher, LaunchError, check_port, started
+from deploy.launcher import Launcher, LaunchError, check_port, forget_secrets_of_environment, started
 from deploy.settings import Settings
 from persistence.postgres.crash_chains import ChainError
 from runtime.journal import HostRecord, Incarnation
@@ -55,6 +56,17 @@ def free() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+def test_no_child_inherits_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = ("SIGNING_KEYS", "SIGNING_KEY", "REFRESH_KEY", "CLUSTER_SECRET", "CRASH_KEY", "POSTGRES_DSN")
+    for name in secret:
+        monkeypatch.setenv(f"CASINO_{name}", "s3cret")
+    monkeypatch.setenv("casino_redis_url", "s3cret")
+    monkeypatch.setenv("CASINO_PORT", "8000")
+    forget_secrets_of_environment()
+    assert "s3cret" not in os.environ.values()
+    assert os.environ["CASINO_PORT"] == "8000"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
