@@ -18,6 +18,7 @@ from persistence.clickhouse.client import ClickHouse
 from persistence.clickhouse.event_counts import EventCounts
 from persistence.clickhouse.store import ClickHouseStore, StoreSettings
 from persistence.postgres.journal_counts import JournalCounts
+from persistence.postgres.journal_tail import PostgresJournalTail
 from persistence.reconciliation import DAY_MS, Progress, Reconciliation, Report
 from runtime.clock import Clock
 from runtime.cluster.reporter import Figures
@@ -32,8 +33,13 @@ _CHECK_AGAIN_S = 300.0
 MARGIN_MS = 60_000
 """What was recorded so recently is not looked at: it may be on its way."""
 
-PublishedUntil = Callable[[], int]
-"""Everything recorded before this time, in ms, has reached the store, as far as this process can tell."""
+StoredUntil = Callable[[], int | None]
+"""Everything recorded before this time, in ms, has reached the store, as far as this process can tell; None
+when it cannot yet."""
+
+
+class NotSettled(RuntimeFault):
+    """Too early to compare."""
 
 
 class ReconciliationRun(msgspec.Struct):
@@ -54,17 +60,18 @@ class ReconciliationRun(msgspec.Struct):
 class Analytics:
     """``store`` is where events go. ``run`` compares each hour with the journal when it is over."""
 
-    def __init__(self, configuration: Configuration, clock: Clock, published_until: PublishedUntil) -> None:
+    def __init__(self, configuration: Configuration, clock: Clock, stored_until: StoredUntil) -> None:
         target = configuration.clickhouse
         address = target if "://" in target else Path(target)
         days = configuration.events_retention_days
         self._clock = clock
-        self._published_until = published_until
+        self._stored_until = stored_until
         self._retention_ms = days * DAY_MS
         self.store = ClickHouseStore(ClickHouse(address), clock, StoreSettings(retention_days=days))
         # A connection of its own, so that no long question holds up an insert.
         self._counting = ClickHouse(address)
         self._journal = JournalCounts(configuration.dsn)
+        self._tail = PostgresJournalTail(configuration.dsn)
         self._reconciliation = Reconciliation(
             self._journal, EventCounts(self._counting), self.store, SECRET_EVENTS
         )
@@ -90,6 +97,7 @@ class Analytics:
         await self.store.close()
         await self._counting.close()
         await self._journal.close()
+        await self._tail.close()
 
     async def reconcile(self, since_ms: int = 0, repair: bool = True) -> ReconciliationRun:
         """Begin to compare, from ``since_ms`` or what the store keeps until a minute ago; or, when a
@@ -131,9 +139,11 @@ class Analytics:
 
     async def _settled_until_ms(self) -> int:
         """What was recorded before is in the journal, and should be in the store."""
-        unpublished_ms = await self._journal.unpublished_since_ms()
-        settled_ms = min(self._clock.now_ms(), self._published_until(), unpublished_ms or 2**63)
-        return settled_ms - MARGIN_MS
+        stored_ms = self._stored_until()
+        if stored_ms is None:
+            raise NotSettled("it is not known yet how far the events are that are on their way")
+        waiting_ms = await self._tail.waiting_since_ms()
+        return min(self._clock.now_ms(), stored_ms, waiting_ms or stored_ms) - MARGIN_MS
 
     def figures(self) -> Mapping[str, Figures]:
         inserted, report = self.store.statistics, self.last_run.report

@@ -53,6 +53,7 @@ class RelayService:
         self._kafka = configuration.kafka
         self._began_ms = clock.now_ms()
         self._held_up_s = 0.0
+        self._waiting_since_ms: int | None = None
         self._tail = PostgresJournalTail(configuration.dsn)
         self._analytics: Analytics | None = None
         if self._kafka is None:
@@ -69,10 +70,13 @@ class RelayService:
         )
 
     async def run(self) -> None:
+        checking = [self._analytics.run()] if self._analytics else []
+        await _first_end(self._publish(), self._measure(), *checking)
+
+    async def _publish(self) -> None:
         if self._kafka is not None:
             await _topics(self._kafka)
-        checking = [self._analytics.run()] if self._analytics else []
-        await _first_end(self._relay.run(), self._measure(), *checking)
+        await self._relay.run()
 
     async def stop(self) -> None:
         if self._analytics is not None:
@@ -83,7 +87,7 @@ class RelayService:
     def figures(self) -> Figures:
         relayed = self._relay.statistics
         return {
-            "lag_seconds": round(max(0.0, (self._clock.now_ms() - self._published_until_ms()) / 1000), 3),
+            "lag_seconds": _age_s(self._published_until_ms() or self._began_ms, self._clock.now_ms()),
             "held_up_seconds": round(self._held_up_s, 3),
             "turns_total": relayed.turns,
             "events_total": relayed.events,
@@ -100,14 +104,17 @@ class RelayService:
     async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
         return await _asked_about(self._analytics, question, arguments)
 
-    def _published_until_ms(self) -> int:
-        """What was recorded before is published; so is nothing of a transaction that is still running."""
-        until_ms = self._relay.statistics.published_until_ms or self._began_ms
-        return min(until_ms, self._clock.now_ms() - int(1000 * self._held_up_s))
+    def _published_until_ms(self) -> int | None:
+        """What was recorded before is published, but for what a transaction holds up that still runs."""
+        until_ms = self._relay.statistics.published_until_ms or self._waiting_since_ms
+        return until_ms and min(until_ms, self._clock.now_ms() - int(1000 * self._held_up_s))
 
     async def _measure(self) -> None:
         while True:
             with contextlib.suppress(JournalError):
+                if not self._relay.statistics.published_until_ms:
+                    asked_ms = self._clock.now_ms()
+                    self._waiting_since_ms = await self._tail.waiting_since_ms() or asked_ms
                 self._held_up_s = await self._tail.held_up_s()
             await asyncio.sleep(_MEASURE_EVERY_S)
 
@@ -119,7 +126,8 @@ class SinkService:
         assert configuration.kafka is not None
         clock = self._clock = SystemClock()
         self._kafka = configuration.kafka
-        self._analytics = Analytics(configuration, clock, self._inserted_until_ms)
+        self._began_ms = clock.now_ms()
+        self._analytics = Analytics(configuration, clock, lambda: self._sink.statistics.inserted_until_ms)
         self._publisher = RecentTurns(self._analytics.store)
         self._sink = EventSink(self._kafka, self._publisher, clock)
 
@@ -133,8 +141,8 @@ class SinkService:
     def figures(self) -> Figures:
         taken = self._sink.statistics
         return {
-            "lag_seconds": taken.lag_ms(self._clock.now_ms()) / 1000,
-            "lag_records": taken.records_behind_total,
+            "lag_seconds": _age_s(taken.inserted_until_ms or self._began_ms, self._clock.now_ms()),
+            **({} if taken.inserted_until_ms is None else {"lag_records": taken.records_behind_total}),
             "turns_total": taken.turns,
             "events_total": taken.events,
             "failures_total": taken.failures,
@@ -150,9 +158,9 @@ class SinkService:
     async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
         return await _asked_about(self._analytics, question, arguments)
 
-    def _inserted_until_ms(self) -> int:
-        now_ms = self._clock.now_ms()
-        return now_ms - self._sink.statistics.lag_ms(now_ms)
+
+def _age_s(since_ms: int, now_ms: int) -> float:
+    return max(0, now_ms - since_ms) / 1000
 
 
 async def _asked_about(

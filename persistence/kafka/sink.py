@@ -163,9 +163,6 @@ class EventSink:
                 received.append((record, decode_envelope(record.value or b"")))
             except BadEnvelope as error:
                 await self._bury(record, str(error), era)
-        statistics = self.statistics
-        if received:
-            statistics.inserted_until_ms = min(turn.recorded_ms for _, turn in received)
         while received:
             turns = [turn for _, turn in received]
             try:
@@ -173,7 +170,7 @@ class EventSink:
                 break
             except PublishRefused as refusal:
                 received = await self._bury_refused(received, refusal, era)
-        statistics.count(turn for _, turn in received)
+        self.statistics.count((record.partition, turn) for record, turn in received)
 
     async def _bury_refused(
         self, received: Sequence[_Received], refusal: PublishRefused, era: int

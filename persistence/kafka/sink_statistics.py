@@ -17,29 +17,34 @@ class SinkStatistics:
         self.dead_letters = 0
         self.failures = 0
         """Attempts of any kind that failed."""
-        self.inserted_until_ms = 0
-        """What was recorded before is inserted, give or take the order of partitions. The lag is the time
-        since."""
+        self.inserted_until_ms: int | None = None
+        """What was recorded before is inserted. The lag is the time since. None before it is known of every
+        partition, by a first insert or by a look at how many records wait."""
         self.records_behind: dict[int, int] = {}
         """By partition: records on the bus that are not inserted."""
+        self._reached: dict[int, int] = {}
+        """By partition: until when it is inserted."""
 
     @property
     def records_behind_total(self) -> int:
         return sum(self.records_behind.values())
 
-    def lag_ms(self, now_ms: int) -> int:
-        """Age of what is to be inserted next; 0 before the first turn."""
-        return max(0, now_ms - self.inserted_until_ms) if self.inserted_until_ms else 0
-
-    def count(self, inserted: Iterable[TurnEvents]) -> None:
-        """Turns that were inserted just now."""
-        for turn in inserted:
+    def count(self, inserted: Iterable[tuple[int, TurnEvents]]) -> None:
+        """Turns that were inserted just now, each with its partition."""
+        for partition, turn in inserted:
             self.turns += 1
             self.events += len(turn.events)
-            self.inserted_until_ms = max(self.inserted_until_ms, turn.recorded_ms)
+            self._reached[partition] = max(self._reached.get(partition, 0), turn.recorded_ms)
+        self._settle()
 
     def measured(self, records_behind: dict[int, int], asked_ms: int) -> None:
         """``asked_ms`` is when the measurement began."""
         self.records_behind = records_behind
-        if records_behind and not any(records_behind.values()):
-            self.inserted_until_ms = max(self.inserted_until_ms, asked_ms)
+        for partition, behind in records_behind.items():
+            if not behind:
+                self._reached[partition] = max(self._reached.get(partition, 0), asked_ms)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.records_behind and all(partition in self._reached for partition in self.records_behind):
+            self.inserted_until_ms = min(self._reached[partition] for partition in self.records_behind)

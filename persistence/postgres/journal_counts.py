@@ -36,11 +36,6 @@ _PLANS = {"enable_seqscan": "off", "max_parallel_workers_per_gather": "0"}
 _EARLIEST = "SELECT recorded_ms FROM journal ORDER BY transaction_id, position LIMIT 1"
 _EARLIER = "SELECT min(recorded_ms) FROM journal WHERE recorded_ms < $1"
 
-_UNPUBLISHED = """
-SELECT min(j.recorded_ms) FROM journal j, relay_places p
-WHERE p.relay = $1 AND (j.transaction_id, j.position) > (p.transaction_id, p.position)
-"""
-
 _TALLIES = """
 SELECT recorded_ms / $3 * $3, sum(events)::bigint, sum(65536 * seq * events + events * (events - 1) / 2)
 FROM (SELECT recorded_ms, seq::numeric, count_events(body)::numeric AS events FROM journal
@@ -90,13 +85,6 @@ class JournalCounts:
         # The first to commit need not be the first that was recorded.
         earlier = await self._connections.retried(lambda connection: connection.fetchval(_EARLIER, first))
         return first if earlier is None else earlier
-
-    async def unpublished_since_ms(self, relay: str = "events") -> int | None:
-        """When the earliest turn was recorded that this relay has not published yet; None: it has all."""
-        since_ms: int | None = await self._connections.retried(
-            lambda connection: connection.fetchval(_UNPUBLISHED, relay)
-        )
-        return since_ms
 
     async def tallies(self, since_ms: int, until_ms: int, width_ms: int) -> dict[int, Tally]:
         """By the beginning of each span of ``width_ms`` that has any event."""

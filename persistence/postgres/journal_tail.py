@@ -43,6 +43,14 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - min(xact_start)), 0)::flo
 FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
 """
 
+# Of a relay that has never claimed the journal, everything waits.
+_WAITING_SINCE = """
+SELECT min(recorded_ms) FROM journal
+WHERE (transaction_id, position) > (
+    SELECT coalesce(max(transaction_id), '0'), coalesce(max(position), 0) FROM relay_places WHERE relay = $1
+)
+"""
+
 _PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_sort": "off"}
 """Along the index, whatever the statistics say."""
 
@@ -75,6 +83,14 @@ class PostgresJournalTail:
         was committed since it began is not read before it ends."""
         seconds: float = await self._connections.retried(lambda connection: connection.fetchval(_HELD_UP_S))
         return seconds
+
+    async def waiting_since_ms(self) -> int | None:
+        """When the earliest turn was recorded that stands behind the stored place; None when none does.
+        Looks at all of them."""
+        since_ms: int | None = await self._connections.retried(
+            lambda connection: connection.fetchval(_WAITING_SINCE, self._relay)
+        )
+        return since_ms
 
     async def read(self, after: Place, turns_max: int) -> Page:
         rows = await self._connections.retried(

@@ -14,15 +14,20 @@ from tests.kafka.broker import KafkaBroker
 from tests.kafka.install import Missing, check_installed, in_ci
 
 
-@pytest.fixture(scope="session")
-def kafka_broker() -> Iterator[KafkaBroker]:
-    """Our own. A test may kill it, and starts it again."""
+def need_kafka() -> None:
+    """Skips the test where no Kafka is installed, and fails it in CI."""
     try:
         check_installed()
     except Missing as missing:
         if in_ci():
             pytest.fail(f"no Kafka: {missing}")
         pytest.skip(f"no Kafka: {missing}")
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[KafkaBroker]:
+    """Our own. A test may kill it, and starts it again."""
+    need_kafka()
     data = Path(tempfile.mkdtemp(prefix="casino-kafka-"))
     broker = KafkaBroker(data)
     broker.start()
