@@ -16,7 +16,7 @@ import msgspec
 
 from persistence.clickhouse.event_counts import EventCounts, StoredTally
 from persistence.postgres.journal_counts import BEFORE_ALL, NOTHING, JournalCounts, Tally, TurnKey
-from runtime.envelope import events_of
+from runtime.envelope import BadTurn, events_of
 from runtime.identity import ActorId
 from runtime.relay import EventPublisher, PublishFailed, PublishRefused
 
@@ -188,10 +188,12 @@ class Reconciliation:
         return [(TurnKey(ActorId(actor), seq), indexes) for actor, seq, indexes in turns]
 
     async def _publish_again(self, report: Report, keys: list[TurnKey]) -> None:
-        turns = {
-            TurnKey(turn.actor, turn.seq): events_of(turn, self._secret_events)
-            for turn in sorted(await self._journal.read(keys))
-        }
+        turns = {}
+        for turn in sorted(await self._journal.read(keys)):
+            try:
+                turns[TurnKey(turn.actor, turn.seq)] = events_of(turn, self._secret_events)
+            except BadTurn as error:
+                _add_sample(report.refused_turns, str(error))
         failures = 0
         retry_s = _RETRY_FIRST_S
         while turns:

@@ -24,6 +24,10 @@ REDACTED = "redacted"
 """The only field of an event whose content must not leave the house, beside its type."""
 
 
+class BadTurn(ValueError):
+    """The body of a stored turn is not one that was written here, or nests too deep to be read."""
+
+
 class BadEnvelope(ValueError):
     """These bytes are not an envelope of a version known here. The message says why."""
 
@@ -47,13 +51,16 @@ _decode = msgspec.json.Decoder(TurnEvents).decode
 
 def events_of(turn: StoredTurn, secret_events: Collection[str]) -> TurnEvents:
     """The events of a stored turn. Of those whose type is secret only the type remains: that they
-    happened is no secret, and nothing is missing in the count."""
-    events = [
-        msgspec.Raw(
-            _encode({"type": event["type"], REDACTED: True} if event["type"] in secret_events else event)
-        )
-        for event in _decode_events(decode_body(turn.body).events)
-    ]
+    happened is no secret, and nothing is missing in the count. Raises :class:`BadTurn`."""
+    try:
+        events = [
+            msgspec.Raw(
+                _encode({"type": event["type"], REDACTED: True} if event["type"] in secret_events else event)
+            )
+            for event in _decode_events(decode_body(turn.body).events)
+        ]
+    except (msgspec.MsgspecError, KeyError, TypeError, UnicodeError, RecursionError) as error:
+        raise BadTurn(f"turn {turn.seq} of {turn.actor}: {type(error).__name__}: {error}") from None
     return TurnEvents(turn.actor, turn.seq, turn.command_id, turn.recorded_ms, events)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from runtime.clock import Clock
-from runtime.envelope import TurnEvents, events_of
+from runtime.envelope import BadTurn, TurnEvents, events_of
 from runtime.errors import JournalError, RuntimeFault
 from runtime.identity import ActorId
 from runtime.journal import StoredTurn
@@ -115,7 +115,7 @@ class RelayStatistics(msgspec.Struct):
     failures: int = 0
     """Attempts to publish that failed, and reads."""
     refused: int = 0
-    """Turns that were left out, because their receiver would never take them."""
+    """Turns that were left out, because nobody could read them, or their receiver would never take them."""
     published_until_ms: int = 0
     """What was recorded before is published. The lag is the time since."""
 
@@ -186,7 +186,12 @@ class EventRelay:
     async def _publish(self, turns: Sequence[StoredTurn]) -> None:
         statistics = self.statistics
         statistics.published_until_ms = turns[0].recorded_ms
-        published = [events_of(turn, self._secret_events) for turn in turns]
+        published = []
+        for turn in turns:
+            try:
+                published.append(events_of(turn, self._secret_events))
+            except BadTurn as error:
+                self._leave_out(turn.actor, turn.seq, str(error))
         while True:
             try:
                 await self._publisher.publish(published)
@@ -195,11 +200,12 @@ class EventRelay:
                 accepted = [turn for turn in published if (turn.actor, turn.seq) != (error.actor, error.seq)]
                 if len(accepted) == len(published):
                     raise PublishFailed(f"refused, and not among those given: {error}") from error
-                _log.error(
-                    "turn left out", extra={"actor": error.actor, "seq": error.seq, "reason": error.reason}
-                )
-                statistics.refused += 1
+                self._leave_out(error.actor, error.seq, error.reason)
                 published = accepted
         statistics.turns += len(published)
         statistics.events += sum(len(turn.events) for turn in published)
         statistics.published_until_ms = turns[-1].recorded_ms
+
+    def _leave_out(self, actor: ActorId, seq: int, reason: str) -> None:
+        _log.error("turn left out", extra={"actor": actor, "seq": seq, "reason": reason})
+        self.statistics.refused += 1

@@ -193,7 +193,15 @@ EVENTS = Dashboard(
     "casino-events",
     "Casino: events out",
     (
-        Panel("Relay lag", "s", (Query("max (ray_casino_relay_lag_seconds)", "behind the journal"),)),
+        Panel(
+            "Relay lag",
+            "s",
+            (
+                Query("max (ray_casino_relay_lag_seconds)", "behind the journal"),
+                Query("max (ray_casino_relay_held_up_seconds)", "age of the oldest open transaction"),
+            ),
+            "What is committed after a transaction began is relayed after it has ended.",
+        ),
         Panel(
             "Relayed",
             "ops",
@@ -233,7 +241,7 @@ EVENTS = Dashboard(
                 Query("max (ray_casino_reconcile_missing)", "missing"),
                 Query("max (ray_casino_reconcile_duplicates)", "twice"),
             ),
-            "Events in Postgres that ClickHouse lacks, or has twice. Both 0, or `casino reconcile`.",
+            "Events in Postgres that ClickHouse lacked, or has twice, when they were compared last.",
         ),
     ),
 )

@@ -47,7 +47,8 @@ FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
 _WAITING_SINCE = """
 SELECT min(recorded_ms) FROM journal
 WHERE (transaction_id, position) > (
-    SELECT coalesce(max(transaction_id), '0'), coalesce(max(position), 0) FROM relay_places WHERE relay = $1
+    coalesce((SELECT transaction_id FROM relay_places WHERE relay = $1), '0'),
+    coalesce((SELECT position FROM relay_places WHERE relay = $1), 0)
 )
 """
 
@@ -72,7 +73,7 @@ class PostgresJournalTail:
         if await self._connections.retried(lambda connection: connection.fetchval(_IS_FOREIGN)):
             raise JournalError(
                 "the journal has transactions of another Postgres, as after restoring a dump, and cannot be "
-                "read in the order of its commits: see 'Restoring' in docs/operations.md"
+                "read in the order of its commits: see 'Backups, and restoring' in docs/operations.md"
             )
         row = await self._connections.retried(lambda connection: connection.fetchrow(_CLAIM, self._relay))
         assert row is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncpg
 import pytest
 
@@ -139,6 +141,23 @@ async def test_a_transaction_that_is_given_up_holds_nobody_up(
     await tail.close()
 
 
+async def test_the_earliest_that_waits_tells_how_far_the_relay_is(
+    postgres: PostgresStorage, dsn: str, incarnation_in_postgres: int
+) -> None:
+    tail, journal = PostgresJournalTail(dsn), postgres.journal()
+    assert await tail.waiting_since_ms() is None
+    for seq in range(1, 4):
+        await journal.commit(batch(incarnation_in_postgres, turn(ANN, seq)))
+    assert await tail.waiting_since_ms() == 1_700_000_000_001
+    claim = await tail.claim()
+    page = await tail.read(claim.place, 2)
+    await tail.advance(claim.epoch, page.end)
+    assert await tail.waiting_since_ms() == 1_700_000_000_003
+    await tail.advance(claim.epoch, (await tail.read(page.end, 2)).end)
+    assert await tail.waiting_since_ms() is None
+    await tail.close()
+
+
 async def test_a_journal_of_another_server_is_refused(
     postgres: PostgresStorage, dsn: str, incarnation_in_postgres: int
 ) -> None:
@@ -149,6 +168,41 @@ async def test_a_journal_of_another_server_is_refused(
     await postgres.value("UPDATE journal SET transaction_id = '99999999999'")
     with pytest.raises(JournalError, match="dump"):
         await tail.claim()
+    await tail.close()
+
+
+@pytest.mark.parametrize("relayed", [0, 2, 4])
+async def test_a_restored_journal_is_relayed_after_what_the_handbook_says(
+    postgres: PostgresStorage, dsn: str, incarnation_in_postgres: int, relayed: int
+) -> None:
+    tail = PostgresJournalTail(dsn)
+    for seq in range(1, 5):
+        await postgres.journal().commit(batch(incarnation_in_postgres, turn(ANN, seq)))
+    claim = await tail.claim()
+    if relayed:
+        await tail.advance(claim.epoch, (await tail.read(claim.place, relayed)).end)
+    # As if loaded from a dump of a server that was much further.
+    far = 10**12
+    await postgres.value(
+        f"UPDATE journal SET transaction_id = ({far} + transaction_id::text::bigint)::text::xid8"
+    )
+    await postgres.value(
+        f"UPDATE relay_places SET transaction_id = ({far} + transaction_id::text::bigint)::text::xid8 "
+        "WHERE position > 0"
+    )
+    with pytest.raises(JournalError, match="restoring"):
+        await tail.claim()
+
+    handbook = Path(__file__).parents[2].joinpath("docs/operations.md").read_text()
+    (remedy,) = [block for block in handbook.split("```sql")[1:] if "UPDATE relay_places" in block]
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(remedy.partition("```")[0])
+    await connection.close()
+
+    place = (await tail.claim()).place
+    assert await seqs(tail, place) == [(ANN, seq) for seq in range(relayed + 1, 5)]
+    await postgres.journal().commit(batch(incarnation_in_postgres, turn(ANN, 5)))
+    assert (await seqs(tail, place))[-1] == (ANN, 5)
     await tail.close()
 
 

@@ -19,9 +19,11 @@ from runtime.turn import decode_body
 SAMPLED = 97
 """Of this many turns of an actor, one is compared in content, too."""
 
-SEED_QUERIES = (
-    "SELECT toDate(ts) AS day, count() AS events, uniqExact(user_id) AS players FROM events GROUP BY day",
-    "SELECT game_type, sum(plays), sum(wagered), sum(won) FROM game_stats GROUP BY game_type",
+USUAL_QUERIES = (
+    "SELECT action_type, count() FROM events WHERE ts > now() - INTERVAL 1 HOUR GROUP BY action_type "
+    "ORDER BY count() DESC;",
+    "SELECT user_id, sum(wins) AS w, sum(losses) AS l FROM game_stats WHERE date >= today()-7 "
+    "GROUP BY user_id ORDER BY w DESC LIMIT 50;",
 )
 
 Key = tuple[str, int, int]
@@ -103,8 +105,8 @@ async def _read(directory: Path, until_ms: int) -> Book:
     async def ask(query: str) -> Any:
         return await clickhouse.call(lambda client: client.query(query).result_rows)
 
-    for query in SEED_QUERIES:
-        await ask(query)
+    for query in USUAL_QUERIES:
+        assert await ask(query), query
     book = Book()
     [(book.rows,)] = await ask(f"SELECT count() FROM event_log WHERE {before}")
     [(book.events, book.turns)] = await ask(

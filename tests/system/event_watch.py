@@ -24,6 +24,8 @@ class EventWatch:
         self.lags_s: list[float] = []
         self.held_up_s = 0.0
         self.said: dict[str, dict[str, Any]] = {}
+        self._totals: dict[str, list[tuple[float, int]]] = {mover: [] for mover in movers}
+        """By mover, of its present life: when it said how many events it had moved."""
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -52,6 +54,17 @@ class EventWatch:
         ordered = sorted(self.lags_s)
         return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]
 
+    def events_per_s(self, window_s: float = 4.0) -> float:
+        """Of the slowest mover, at its best for as long as this."""
+        return min(_best(totals, window_s) for totals in self._totals.values())
+
+    def _note(self, mover: str, at_s: float, total: int) -> None:
+        totals = self._totals[mover]
+        if totals and total < totals[-1][1]:
+            totals.clear()
+        if not totals or at_s > totals[-1][0]:
+            totals.append((at_s, total))
+
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(BoardUnavailable):
@@ -68,6 +81,17 @@ class EventWatch:
                 # Nobody unlearns what is published, whatever the next life of a process knows of it.
                 reached_ms = int(said["at_ms"] - 1000 * said["lag_seconds"])
                 self._reached_ms[mover] = max(self._reached_ms.get(mover, 0), reached_ms)
+                self._note(mover, said["at_ms"] / 1000, int(said["events_total"]))
                 self.held_up_s = max(self.held_up_s, said.get("held_up_seconds", 0.0))
         if len(self._reached_ms) == len(self._movers):
             self.lags_s.append(max(0.0, time.time() - min(self._reached_ms.values()) / 1000))
+
+
+def _best(totals: list[tuple[float, int]], window_s: float) -> float:
+    rates = [
+        (later - total) / (later_s - at_s)
+        for number, (at_s, total) in enumerate(totals)
+        for later_s, later in totals[number + 1 :]
+        if window_s <= later_s - at_s <= window_s + 1.5
+    ]
+    return max(rates, default=0.0)

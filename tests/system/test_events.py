@@ -97,7 +97,7 @@ def told(title: str, journal: Book, stored: Book, looking: EventWatch, catch_up_
         f"\n{title}: {journal.turns:,} turns, {journal.events:,} events committed; {stored.events:,} in "
         f"ClickHouse ({stored.rows - stored.events:,} rows came twice and count once); lag p50 "
         f"{looking.lag_s(0.5):.2f} s, p99 {looking.lag_s(0.99):.2f} s; caught up {catch_up_s:.1f} s after "
-        "the last"
+        f"the last; at best {looking.events_per_s():,.0f} events/s for 4 s"
     )
 
 

@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from runtime.envelope import BadEnvelope, TurnEvents, decode_envelope, encode_envelope, events_of
+from runtime.envelope import BadEnvelope, BadTurn, TurnEvents, decode_envelope, encode_envelope, events_of
 from runtime.identity import ActorId
 from runtime.journal import StoredTurn
 from runtime.turn import encode_body
@@ -52,6 +52,18 @@ def test_of_a_secret_event_only_the_type_leaves_and_it_still_counts() -> None:
         "redacted": True,
     }
     assert len(turn.events) == 3
+
+
+DEEP = b"\x94\x91\x82\xa4type\xa4deep\xa1x" + b"\x91" * 50_000 + b"\xc0" + b"\x80\x90\x90"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\xc1", b"\x94\x91\x01\x80\x90\x90", b"\x94\x91\x80\x80\x90\x90", DEEP]
+)
+def test_a_turn_that_cannot_be_read_says_which_it_is(body: bytes) -> None:
+    turn = StoredTurn(ANN, 7, "spin-1", 5, 1_767_225_600_000, 3, 2, body)
+    with pytest.raises(BadTurn, match="turn 7 of session/ann"):
+        events_of(turn, ())
 
 
 @pytest.mark.parametrize(

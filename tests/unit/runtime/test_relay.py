@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from runtime.envelope import TurnEvents
@@ -174,6 +175,16 @@ async def test_a_turn_that_nobody_will_ever_take_holds_nobody_up(world: World) -
     await world.run_until(lambda: len(world.publisher.turns) >= 4)
     assert world.publisher.turns == [(ANN, 1), (ANN, 4), (ANN, 5), (ANN, 6)]
     assert world.relay.statistics.refused == 2
+
+
+async def test_a_turn_that_nobody_can_read_holds_nobody_up(world: World) -> None:
+    await world.commit(2)
+    incarnation = await world.membership.register("host", "nowhere", 60)
+    await world.journal.commit(batch(incarnation, msgspec.structs.replace(turn(BEN, 1), body=b"\xc1")))
+    await world.commit(2, first=3)
+    await world.run_until(lambda: world.relay.statistics.turns == 4)
+    assert world.publisher.turns == [(ANN, 1), (ANN, 2), (ANN, 3), (ANN, 4)]
+    assert world.relay.statistics.refused == 1
 
 
 async def test_the_lag_grows_while_nothing_can_be_published(world: World) -> None:
