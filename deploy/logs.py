@@ -86,6 +86,8 @@ def set_up_logs(
             ],
         )
     )
+    # It reports every attempt to reach a broker, several times a second; we say once that Kafka is away.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

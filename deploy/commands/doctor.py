@@ -7,8 +7,9 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -24,6 +25,7 @@ from deploy.settings import Settings
 from persistence.postgres.crash_chains import CrashChains
 from persistence.postgres.durability import NotDurable, check_durability
 from persistence.postgres.migrate import current_revision, head_revision
+from persistence.status_board import BoardUnavailable, StatusBoard
 from runtime.errors import JournalError
 
 OPEN_FILES_MIN = 4096
@@ -31,6 +33,7 @@ FREE_BYTES_MIN = 1 << 30
 CLOCK_SKEW_DOUBTFUL_S = 1.0
 CLOCK_SKEW_MAX_S = 5.0
 """As far apart as tokens allow: see ``gateway.tokens.LEEWAY_S``."""
+EVENTS_LAG_DOUBTFUL_S = 60.0
 _TIMEOUT_S = 5.0
 
 
@@ -79,6 +82,8 @@ async def _examine(settings: Settings, instance: Instance) -> list[Finding]:
     ]  # fmt: skip
     findings += [await check(state) for check in checks]
     findings += await _crash(settings, state)
+    if settings.events_relayed:
+        findings.append(await _events(state))
     findings.append(_secrets(instance))
     return findings
 
@@ -179,6 +184,36 @@ async def _redis(state: RunState) -> Finding:
     finally:
         await client.aclose()
     return Finding("redis", True, "answers")
+
+
+async def _events(state: RunState) -> Finding:
+    board = StatusBoard(state.redis_url)
+    try:
+        return events_finding(await board.read())
+    except BoardUnavailable:
+        return Finding("events", True, "not known without Redis", "see 'redis'", doubtful=True)
+    finally:
+        await board.close()
+
+
+def events_finding(board: Mapping[str, Mapping[str, Any]]) -> Finding:
+    """Whether events get out of the journal, by what those say of themselves who move them."""
+    lags_s = {
+        name: float(board[name]["lag_seconds"]) for name in ("event-relay", "event-sink") if name in board
+    }
+    if "event-relay" not in lags_s:
+        detail, lag_s = "nobody relays them; they wait in the journal", EVENTS_LAG_DOUBTFUL_S + 1
+    else:
+        slowest = max(lags_s, key=lambda name: lags_s[name])
+        lag_s = lags_s[slowest]
+        detail = f"{slowest} is {lag_s:.1f} s behind"
+    return Finding(
+        "events",
+        True,
+        detail,
+        "play is not touched: look at the logs of event-relay and event-sink, and at Kafka and ClickHouse",
+        doubtful=lag_s > EVENTS_LAG_DOUBTFUL_S,
+    )
 
 
 async def _gateway(state: RunState) -> Finding:

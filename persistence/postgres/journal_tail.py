@@ -18,13 +18,14 @@ ON CONFLICT (relay) DO UPDATE SET epoch = p.epoch + 1
 RETURNING epoch, transaction_id::text::bigint, position
 """
 
-_READ = """
+# The order is by the table's columns, which the index has, and not by what they are selected as.
+READ = """
 SELECT transaction_id::text::bigint, position,
     actor, seq, command_id, fingerprint, recorded_ms, push_seq, incarnation, body
 FROM journal
 WHERE (transaction_id, position) > ($1::text::xid8, $2)
     AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY transaction_id, position
+ORDER BY journal.transaction_id, journal.position
 LIMIT $3
 """
 
@@ -52,7 +53,7 @@ WHERE (transaction_id, position) > (
 )
 """
 
-_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_sort": "off"}
+PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_sort": "off"}
 """Along the index, whatever the statistics say."""
 
 
@@ -63,7 +64,7 @@ class PostgresJournalTail:
         self._relay = relay
         # Two: the next page is read while a place is stored.
         self._connections = Connections(
-            dsn, connections_max=2, timeout_s=timeout_s, name="casino-relay", settings=_PLANS
+            dsn, connections_max=2, timeout_s=timeout_s, name="casino-relay", settings=PLANS
         )
 
     async def close(self) -> None:
@@ -95,7 +96,7 @@ class PostgresJournalTail:
 
     async def read(self, after: Place, turns_max: int) -> Page:
         rows = await self._connections.retried(
-            lambda connection: connection.fetch(_READ, str(after.transaction), after.position, turns_max)
+            lambda connection: connection.fetch(READ, str(after.transaction), after.position, turns_max)
         )
         if not rows:
             return Page([], after)

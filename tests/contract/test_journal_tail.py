@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from persistence.postgres.journal_tail import PostgresJournalTail
+from persistence.postgres.journal_tail import PLANS, READ, PostgresJournalTail
 from runtime.errors import JournalError
 from runtime.memory_journal import MemoryJournal, MemoryJournalTail
 from runtime.relay import JournalTail, Place, Superseded
@@ -156,6 +156,21 @@ async def test_the_earliest_that_waits_tells_how_far_the_relay_is(
     await tail.advance(claim.epoch, (await tail.read(page.end, 2)).end)
     assert await tail.waiting_since_ms() is None
     await tail.close()
+
+
+async def test_a_page_is_read_along_the_index_however_much_waits(
+    postgres: PostgresStorage, dsn: str, incarnation_in_postgres: int
+) -> None:
+    await postgres.journal().commit(
+        batch(incarnation_in_postgres, *(turn(ANN, seq) for seq in range(1, 500)))
+    )
+    connection = await asyncpg.connect(dsn, server_settings=PLANS)
+    await connection.execute("ANALYZE journal")
+    question = READ.replace("$1", "'1'").replace("$2", "1").replace("$3", "10")
+    plan = [row[0].strip() for row in await connection.fetch(f"EXPLAIN {question}")]
+    await connection.close()
+    assert plan[0].startswith("Limit")
+    assert plan[1].startswith("->  Index Scan using journal_relay"), plan
 
 
 async def test_a_journal_of_another_server_is_refused(

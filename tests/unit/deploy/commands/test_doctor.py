@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.commands.doctor import chain_finding, clock_finding
+from deploy.commands.doctor import chain_finding, clock_finding, events_finding
 from deploy.crash_chains import ROUNDS_LEFT_MIN, TableChains
 from tests.unit.deploy.test_crash_chains import chain
 
@@ -50,3 +50,23 @@ def test_a_chain_that_waits_for_its_salt_has_no_rounds() -> None:
     assert (waiting.ok, waiting.advice) == (False, "casino crash-chain publish --table high")
     none = chain_finding(TableChains("high", [], 0))
     assert (none.ok, none.detail) == (False, "no hash chain")
+
+
+@pytest.mark.parametrize(
+    ("board", "detail", "doubtful"),
+    [
+        ({"event-relay": {"lag_seconds": 0.2}}, "event-relay is 0.2 s behind", False),
+        (
+            {"event-relay": {"lag_seconds": 0.2}, "event-sink": {"lag_seconds": 61}},
+            "event-sink is 61.0 s behind",
+            True,
+        ),
+        ({"event-sink": {"lag_seconds": 1}}, "nobody relays them; they wait in the journal", True),
+        ({"gateway-0": {}}, "nobody relays them; they wait in the journal", True),
+    ],
+)
+def test_events_that_do_not_get_out_are_doubtful(
+    board: dict[str, dict[str, float]], detail: str, doubtful: bool
+) -> None:
+    finding = events_finding(board)
+    assert (finding.ok, finding.detail, finding.doubtful) == (True, detail, doubtful)
