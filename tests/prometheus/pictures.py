@@ -74,6 +74,8 @@ def _format(unit: str) -> Any:
     def in_unit(value: float) -> str:
         if unit == "s" and 0 < value < 1:
             return f"{number(1000 * value)} ms"
+        if unit == "bytes":
+            return f"{number(value / 2**20)} MiB"
         if unit == "percentunit":
             return f"{number(100 * value)} %"
         return number(value) + {"s": " s", "ms": " ms", "ops": "/s", "reqps": "/s", "percent": " %"}.get(
@@ -95,7 +97,7 @@ def main() -> None:
         file = given.out / f"{dashboard.uid}.html"
         file.write_text(page(dashboard, given.prometheus, given.minutes))
         if given.chromium:
-            height = 130 + 330 * -(-len(dashboard.panels) // 3)
+            height = 80 + 262 * -(-len(dashboard.panels) // 3)
             subprocess.run(
                 [
                     given.chromium, "--headless=new", "--no-sandbox", "--hide-scrollbars",
