@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 _TURNS_PER_PAGE = 4000
 """Many cost little more than one, of an insert above all."""
-_MEASURE_EVERY_S = 1.0
+_LOOK_EVERY_S = 1.0
 _TOPICS_RETRY_S = 2.0
 
 
@@ -51,9 +51,8 @@ class RelayService:
     def __init__(self, configuration: Configuration) -> None:
         clock = self._clock = SystemClock()
         self._kafka = configuration.kafka
-        self._began_ms = clock.now_ms()
-        self._held_up_s = 0.0
         self._waiting_since_ms: int | None = None
+        """Of the journal, before the relay itself has looked."""
         self._tail = PostgresJournalTail(configuration.dsn)
         self._analytics: Analytics | None = None
         if self._kafka is None:
@@ -71,7 +70,7 @@ class RelayService:
 
     async def run(self) -> None:
         checking = [self._analytics.run()] if self._analytics else []
-        await _first_end(self._publish(), self._measure(), *checking)
+        await _first_end(self._publish(), self._look_ahead(), *checking)
 
     async def _publish(self) -> None:
         if self._kafka is not None:
@@ -85,10 +84,12 @@ class RelayService:
         await self._tail.close()
 
     def figures(self) -> Figures:
-        relayed = self._relay.statistics
+        relayed, now_ms = self._relay.statistics, self._clock.now_ms()
+        held_back_ms = relayed.held_back_ms
         return {
-            "lag_seconds": _age_s(self._published_until_ms() or self._began_ms, self._clock.now_ms()),
-            "held_up_seconds": round(self._held_up_s, 3),
+            **_lag(self._published_until_ms(), now_ms),
+            "held_up_seconds": 0.0 if held_back_ms is None else _age_s(held_back_ms, now_ms),
+            "has_bus": int(self._kafka is not None),
             "turns_total": relayed.turns,
             "events_total": relayed.events,
             "failures_total": relayed.failures,
@@ -102,21 +103,18 @@ class RelayService:
         return self._publisher.shown()
 
     async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
-        return await _asked_about(self._analytics, question, arguments)
+        return _asked_about(self._analytics, question, arguments)
 
     def _published_until_ms(self) -> int | None:
-        """What was recorded before is published, but for what a transaction holds up that still runs."""
-        until_ms = self._relay.statistics.published_until_ms or self._waiting_since_ms
-        return until_ms and min(until_ms, self._clock.now_ms() - int(1000 * self._held_up_s))
+        return self._relay.statistics.published_until_ms or self._waiting_since_ms
 
-    async def _measure(self) -> None:
-        while True:
+    async def _look_ahead(self) -> None:
+        """Before the relay can publish anything it is known how long that has been waiting."""
+        while self._relay.statistics.published_until_ms is None:
             with contextlib.suppress(JournalError):
-                if not self._relay.statistics.published_until_ms:
-                    asked_ms = self._clock.now_ms()
-                    self._waiting_since_ms = await self._tail.waiting_since_ms() or asked_ms
-                self._held_up_s = await self._tail.held_up_s()
-            await asyncio.sleep(_MEASURE_EVERY_S)
+                self._waiting_since_ms = await self._tail.waiting_since_ms()
+            await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.Event().wait()
 
 
 class SinkService:
@@ -126,7 +124,6 @@ class SinkService:
         assert configuration.kafka is not None
         clock = self._clock = SystemClock()
         self._kafka = configuration.kafka
-        self._began_ms = clock.now_ms()
         self._analytics = Analytics(configuration, clock, lambda: self._sink.statistics.inserted_until_ms)
         self._publisher = RecentTurns(self._analytics.store)
         self._sink = EventSink(self._kafka, self._publisher, clock)
@@ -140,13 +137,15 @@ class SinkService:
 
     def figures(self) -> Figures:
         taken = self._sink.statistics
+        is_known = taken.inserted_until_ms is not None
         return {
-            "lag_seconds": _age_s(taken.inserted_until_ms or self._began_ms, self._clock.now_ms()),
-            **({} if taken.inserted_until_ms is None else {"lag_records": taken.records_behind_total}),
+            **_lag(taken.inserted_until_ms, self._clock.now_ms()),
+            **({"lag_records": taken.records_behind_total} if is_known else {}),
             "turns_total": taken.turns,
             "events_total": taken.events,
             "failures_total": taken.failures,
             "dead_letters_total": taken.dead_letters,
+            "skipped_records_total": taken.skipped,
         }
 
     def parts(self) -> Mapping[str, Figures]:
@@ -156,25 +155,30 @@ class SinkService:
         return self._publisher.shown()
 
     async def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
-        return await _asked_about(self._analytics, question, arguments)
+        return _asked_about(self._analytics, question, arguments)
+
+
+def _lag(until_ms: int | None, now_ms: int) -> dict[str, float]:
+    """Nothing, while it is not known: an alert asks for it."""
+    return {} if until_ms is None else {"lag_seconds": _age_s(until_ms, now_ms)}
 
 
 def _age_s(since_ms: int, now_ms: int) -> float:
     return max(0, now_ms - since_ms) / 1000
 
 
-async def _asked_about(
-    analytics: Analytics | None, question: str, arguments: Mapping[str, Any]
-) -> dict[str, Any]:
-    """``reconcile`` begins a comparison, ``reconciliation`` tells of the last; both as plain objects."""
+def _asked_about(analytics: Analytics | None, question: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """``reconcile`` begins a comparison, ``reconciliation`` tells of one; both as plain objects."""
     if analytics is None:
         raise ValueError("the analytics store is another process's")
     if question == "reconcile":
-        await analytics.reconcile(**arguments)
-    elif question != "reconciliation":
+        run = analytics.begin(**arguments)
+    elif question == "reconciliation":
+        run = analytics.known(**arguments)
+    else:
         raise ValueError(f"unknown question {question!r}")
-    run: dict[str, Any] = msgspec.to_builtins(analytics.last_run)
-    return run
+    told: dict[str, Any] = msgspec.to_builtins(run)
+    return told
 
 
 async def _topics(kafka: str) -> None:

@@ -38,7 +38,7 @@ _RESPONSES = problems(
 
 class OlapHealth(BaseModel):
     status: Literal["ok", "late", "unknown"] = Field(
-        description="`late`: events are more than a minute behind. `unknown`: nobody relays them now."
+        description="`late`: events are more than a minute behind. `unknown`: nobody moves them on now."
     )
     relay: dict[str, Any] | None = Field(
         default=None, description="What the relay says of itself; for administrators"
@@ -91,10 +91,11 @@ def olap_routes(dependencies: GatewayDependencies, overview: Overview) -> APIRou
 def _status(
     relay: Mapping[str, Any] | None, sink: Mapping[str, Any] | None
 ) -> Literal["ok", "late", "unknown"]:
-    if relay is None:
+    movers = [relay, sink] if relay is None or relay.get("has_bus") else [relay]
+    lags_s = [said.get("lag_seconds") for said in movers if said is not None]
+    if len(lags_s) < len(movers) or None in lags_s:
         return "unknown"
-    lags_s = [said.get("lag_seconds") or 0.0 for said in (relay, sink) if said is not None]
-    return "late" if max(lags_s) > LAG_MAX_S else "ok"
+    return "late" if max(lag_s for lag_s in lags_s if lag_s is not None) > LAG_MAX_S else "ok"
 
 
 def _without_recent(said: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -251,6 +251,11 @@ class MemoryJournalTail:
         self._epoch += 1
         return Claim(self._epoch, self._place)
 
+    async def resume(self, epoch: int) -> Claim:
+        if epoch != self._epoch:
+            raise Superseded(f"epoch {epoch}: a later relay has claimed the journal")
+        return Claim(epoch, self._place)
+
     async def read(self, after: Place, turns_max: int) -> Page:
         turns = self._journal.committed()[after.position : after.position + turns_max]
         return Page(turns, Place(0, after.position + len(turns)))

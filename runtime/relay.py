@@ -22,6 +22,9 @@ from runtime.journal import StoredTurn
 
 _log = logging.getLogger(__name__)
 
+_TURNS_AT_ONCE = 100
+"""Made into envelopes before others have their turn on the event loop."""
+
 
 class Place(NamedTuple):
     """How far the journal was read. In the order of commits, as far as it matters: a turn that becomes
@@ -42,6 +45,9 @@ class Page(NamedTuple):
     turns: list[StoredTurn]
     end: Place
     """Read on behind it. Equal to the place that was asked for, when there was nothing."""
+    held_back_ms: int | None = None
+    """Of an empty page: when the first turn was recorded that stands behind it and cannot be read yet,
+    because one before it may still be committed."""
 
 
 class Superseded(RuntimeFault):
@@ -72,9 +78,13 @@ class JournalTail(Protocol):
         """Become the relay. Any earlier one is superseded at once."""
         ...
 
+    async def resume(self, epoch: int) -> Claim:
+        """The place that is stored. Raises :class:`Superseded`."""
+        ...
+
     async def read(self, after: Place, turns_max: int) -> Page:
         """The next turns that no turn can come before any more: those of transactions older than
-        the oldest that is still running."""
+        the oldest that is still running. The page is full, or there are no more now."""
         ...
 
     async def advance(self, epoch: int, place: Place) -> None:
@@ -101,6 +111,9 @@ class EventPublisher(Protocol):
 class RelaySettings(msgspec.Struct, frozen=True):
     turns_per_page_max: int = 1000
     """Turns in memory are at most twice as many."""
+    turns_first_page: int = 250
+    bytes_per_page: int = 8 * 2**20
+    """Of stored turns. The next page has as many turns as should fit, judging by those of the last."""
     poll_s: float = 0.1
     """Pause when there was nothing new."""
     retry_first_s: float = 0.1
@@ -116,8 +129,10 @@ class RelayStatistics(msgspec.Struct):
     """Attempts to publish that failed, and reads."""
     refused: int = 0
     """Turns that were left out, because nobody could read them, or their receiver would never take them."""
-    published_until_ms: int = 0
-    """What was recorded before is published. The lag is the time since."""
+    published_until_ms: int | None = None
+    """What was recorded before is published. The lag is the time since. None before the first look."""
+    held_back_ms: int | None = None
+    """When the first turn was recorded that a transaction still running keeps from being read."""
 
 
 class EventRelay:
@@ -137,16 +152,21 @@ class EventRelay:
         self._secret_events = frozenset(secret_events)
         self._settings = settings or RelaySettings()
         self._retry_s = self._settings.retry_first_s
-        self._claim: Claim | None = None
+        self._limit = min(self._settings.turns_first_page, self._settings.turns_per_page_max)
+        self._epoch: int | None = None
         self.statistics = RelayStatistics()
 
     async def run(self) -> None:
         """Raises :class:`Superseded`; everything else that fails is tried again, for ever."""
         while True:
             try:
-                # Once in a lifetime: another claim would supersede a successor.
-                self._claim = self._claim or await self._tail.claim()
-                await self._relay(self._claim)
+                # Once in a lifetime: another claim would supersede a successor. But a server that was
+                # away may have come back with less than it had: what is stored counts, not what we know.
+                claim = (
+                    await self._tail.claim() if self._epoch is None else await self._tail.resume(self._epoch)
+                )
+                self._epoch = claim.epoch
+                await self._relay(claim)
             except (JournalError, PublishFailed) as error:
                 self.statistics.failures += 1
                 _log.warning("cannot relay", extra={"reason": str(error), "retry_s": self._retry_s})
@@ -156,38 +176,47 @@ class EventRelay:
     async def _relay(self, claim: Claim) -> None:
         """Publish page after page, for ever. A full page means that there is more, which is read
         meanwhile; otherwise turns gather for a moment, because many cost little more than one."""
-        full = self._settings.turns_per_page_max
-        asked_ms, page = await self._read(claim.place)
+        asked_ms, page, is_full = await self._read(claim.place)
         while True:
-            reading = asyncio.ensure_future(self._read(page.end)) if len(page.turns) >= full else None
+            reading = asyncio.ensure_future(self._read(page.end)) if is_full else None
             try:
+                self.statistics.held_back_ms = page.held_back_ms
                 if page.turns:
                     await self._publish(page.turns)
                     await self._tail.advance(claim.epoch, page.end)
-                    claim = self._claim = claim._replace(place=page.end)
+                elif page.held_back_ms is not None:
+                    self.statistics.published_until_ms = min(asked_ms, page.held_back_ms)
                 else:
                     self.statistics.published_until_ms = asked_ms
                 self._retry_s = self._settings.retry_first_s
                 if reading is None:
                     await asyncio.sleep(self._settings.poll_s)
-                    asked_ms, page = await self._read(page.end)
+                    asked_ms, page, is_full = await self._read(page.end)
                 else:
-                    asked_ms, page = await reading
+                    asked_ms, page, is_full = await reading
             finally:
                 if reading is not None:
                     reading.cancel()
                     await asyncio.gather(reading, return_exceptions=True)
 
-    async def _read(self, after: Place) -> tuple[int, Page]:
-        """The page, and when it was asked for: what was recorded before is in it, or was."""
-        asked_ms = self._clock.now_ms()
-        return asked_ms, await self._tail.read(after, self._settings.turns_per_page_max)
+    async def _read(self, after: Place) -> tuple[int, Page, bool]:
+        """The page, when it was asked for (what was recorded before is in it, or was), and whether it
+        is full."""
+        asked_ms, limit = self._clock.now_ms(), self._limit
+        page = await self._tail.read(after, limit)
+        if page.turns:
+            size = sum(len(turn.body) for turn in page.turns) / len(page.turns)
+            fitting = int(self._settings.bytes_per_page / max(size, 1.0))
+            self._limit = max(1, min(fitting, 2 * limit, self._settings.turns_per_page_max))
+        return asked_ms, page, len(page.turns) >= limit
 
     async def _publish(self, turns: Sequence[StoredTurn]) -> None:
         statistics = self.statistics
         statistics.published_until_ms = turns[0].recorded_ms
         published = []
-        for turn in turns:
+        for number, turn in enumerate(turns):
+            if number % _TURNS_AT_ONCE == 0:
+                await asyncio.sleep(0)
             try:
                 published.append(events_of(turn, self._secret_events))
             except BadTurn as error:

@@ -198,21 +198,20 @@ async def _events(state: RunState) -> Finding:
 
 def events_finding(board: Mapping[str, Mapping[str, Any]]) -> Finding:
     """Whether events get out of the journal, by what those say of themselves who move them."""
-    lags_s = {
-        name: float(board[name]["lag_seconds"]) for name in ("event-relay", "event-sink") if name in board
-    }
-    if "event-relay" not in lags_s:
-        detail, lag_s = "nobody relays them; they wait in the journal", EVENTS_LAG_DOUBTFUL_S + 1
-    else:
-        slowest = max(lags_s, key=lambda name: lags_s[name])
-        lag_s = lags_s[slowest]
-        detail = f"{slowest} is {lag_s:.1f} s behind"
+    movers = ["event-relay"]
+    if board.get("event-relay", {}).get("has_bus"):
+        movers.append("event-sink")
+    lags_s = {name: board.get(name, {}).get("lag_seconds") for name in movers}
+    idle = [name for name, lag_s in lags_s.items() if lag_s is None]
+    slowest = max(movers, key=lambda name: lags_s[name] or 0.0)
+    lag_s = lags_s[slowest] or 0.0
+    detail = f"{idle[0]} moves nothing on" if idle else f"{slowest} is {lag_s:.1f} s behind"
     return Finding(
         "events",
         True,
         detail,
         "play is not touched: look at the logs of event-relay and event-sink, and at Kafka and ClickHouse",
-        doubtful=lag_s > EVENTS_LAG_DOUBTFUL_S,
+        doubtful=bool(idle) or lag_s > EVENTS_LAG_DOUBTFUL_S,
     )
 
 

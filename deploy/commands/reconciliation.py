@@ -93,11 +93,11 @@ async def _reconcile(settings: Settings, repair: bool, days: int | None) -> Reco
         for holder in _HOLDERS:
             try:
                 answer = await ask_service(holder, question, **arguments)
-            except ConnectionError as error:
-                reason = reason or str(error)
+            except (ConnectionError, ValueError) as error:
+                reason = str(error) if "another process" not in str(error) else reason
                 continue
             return msgspec.convert(answer, ReconciliationRun)
-        raise ConnectionError(f"nobody has the analytics store: {reason}")
+        raise ConnectionError(reason)
 
     with console.status("joining the cluster") if console.is_terminal else contextlib.nullcontext():
         await asyncio.to_thread(bootstrap.join, state.ray_address)
@@ -110,9 +110,7 @@ async def _reconcile(settings: Settings, repair: bool, days: int | None) -> Reco
             bar = progress.add_task("hours", total=None)
             while run.is_running:
                 await asyncio.sleep(_POLL_S)
-                run = await ask("reconciliation")
-                if run.number != number:
-                    raise ConnectionError("the process that compared has died; try again")
+                run = await ask("reconciliation", number=number)
                 progress.update(bar, completed=run.hours_done, total=run.hours_total or None)
         return run
     finally:

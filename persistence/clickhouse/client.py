@@ -41,7 +41,12 @@ _ENGINE = {
 }
 _ENGINE_SESSION = {"max_threads": 1}
 # Insert, then answer; and a day begins when it does in UTC, wherever the server stands.
-_SESSION = {"session_timezone": "UTC", "async_insert": 0}
+_SESSION = {
+    "session_timezone": "UTC",
+    "async_insert": 0,
+    # What waited for months is as many partitions.
+    "max_partitions_per_insert_block": 0,
+}
 
 # Codes with which ClickHouse says that it read the data and cannot take it. Everything else may pass:
 # memory, disk, too many parts, a table that somebody is about to create.
@@ -108,6 +113,11 @@ class ClickHouse:
             if worker is self._worker and worker.running is future:
                 self._give_up(worker)
             raise StoreUnavailable(f"{self}: no answer within {timeout_s:g} s") from None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether so many calls hang that no other is tried. Only a new process helps."""
+        return sum(worker.thread.is_alive() for worker in self._given_up) > self._threads_given_up_max
 
     async def close(self) -> None:
         """Let go of the client, and with it of the directory, once its call has ended or run out of time."""

@@ -57,6 +57,22 @@ class EventCounts:
         rows, first = await self._clickhouse.call(lambda client: client.query(_EARLIEST).result_rows[0])
         return first if rows else None
 
+    async def compared_until_ms(self) -> int:
+        """Until when the events are known to be those of the journal; 0: nothing is known. Raises
+        :class:`StoreUnavailable`."""
+        until_ms: int = await self._clickhouse.call(
+            lambda client: client.query("SELECT max(until_ms) FROM comparisons").result_rows[0][0]
+        )
+        return until_ms
+
+    async def compared(self, until_ms: int) -> None:
+        """They are, until then. Raises :class:`StoreUnavailable`."""
+        await self._clickhouse.call(
+            lambda client: client.command(
+                "INSERT INTO comparisons (until_ms) VALUES", data=f"({int(until_ms)})"
+            )
+        )
+
     async def tallies(self, since_ms: int, until_ms: int, width_ms: int) -> dict[int, StoredTally]:
         """By the beginning of each span of ``width_ms`` that has any event.
 

@@ -63,7 +63,13 @@ WHERE game != ''
 GROUP BY date, user_id, game_type
 """  # noqa: S608
 
-VERSIONS = ((_EVENT_LOG, _EVENTS, _GAME_STATS),)
+# Until when the table was compared with the journal. Here, so that it is lost with the table.
+_COMPARISONS = """
+CREATE TABLE IF NOT EXISTS comparisons (until_ms Int64, ended_at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = MergeTree ORDER BY until_ms TTL toDateTime(ended_at) + toIntervalDay(30)
+"""
+
+VERSIONS = ((_EVENT_LOG, _EVENTS, _GAME_STATS), (_COMPARISONS,))
 """What each version adds to the one before. Every statement may be run again."""
 
 
@@ -83,6 +89,10 @@ def ensure_schema(client: Client, retention_days: int = RETENTION_DAYS) -> None:
         " ENGINE = MergeTree ORDER BY version"
     )
     version = client.query("SELECT max(version) FROM schema_versions").result_rows[0][0]
+    if not client.query(f"EXISTS TABLE {TABLE}").result_rows[0][0]:
+        # Somebody has dropped it, to have it filled anew.
+        client.command("DROP TABLE IF EXISTS comparisons")
+        version = 0
     if version > len(VERSIONS):
         raise SchemaTooNew(f"the schema is of version {version}, known here is {len(VERSIONS)}")
     for number, statements in enumerate(VERSIONS[version:], start=version + 1):

@@ -17,6 +17,8 @@ from runtime.envelope import TurnEvents
 from runtime.relay import PublishFailed, PublishRefused
 
 _RECENT_MS = 60_000
+_REFUSALS_MAX = 16
+"""One after the other, before any other turn was taken: then it is not the turns."""
 
 # One look at the parts' own figures, one at the newest rows: neither depends on how much there is.
 _PARTS = f"""
@@ -151,17 +153,38 @@ class ClickHouseStore:
         await self._clickhouse.call(lambda client: client.raw_insert(TABLE, COLUMNS, block, fmt="RowBinary"))
 
     async def _find_refused(self, turns: list[TurnEvents], error: DataRefused) -> None:
-        """Halve until the turn is found that the batch was refused for. Inserts the others on the way.
+        """Find the turn that the batch was refused for, inserting the others on the way.
 
-        Raises :class:`PublishRefused`; or nothing, when it was refused as a whole only.
+        Raises:
+            PublishRefused: with the first such turn; or nothing, when it was refused as a whole only.
+            PublishFailed: none of several is taken, so it is not the turns that are wrong.
         """
+        refusals: list[tuple[TurnEvents, DataRefused]] = []
+        taken = await self._sift(turns, error, refusals)
+        if not refusals:
+            return
+        if not taken and len(turns) > 1:
+            raise PublishFailed(f"no turn is taken: {error}") from error
+        turn, refusal = refusals[0]
+        raise PublishRefused(turn.actor, turn.seq, str(refusal)) from refusal
+
+    async def _sift(
+        self, turns: list[TurnEvents], error: DataRefused, refusals: list[tuple[TurnEvents, DataRefused]]
+    ) -> int:
+        """Insert the halves of a refused batch, and theirs. Returns how many turns were taken."""
         if len(turns) == 1:
-            raise PublishRefused(turns[0].actor, turns[0].seq, str(error)) from error
+            refusals.append((turns[0], error))
+            return 0
         middle = len(turns) // 2
+        taken = 0
         for half in (turns[:middle], turns[middle:]):
             try:
                 await self._insert_now([row for turn in half for row in rows_of(turn)])
+                taken += len(half)
             except StoreUnavailable as failure:
                 raise PublishFailed(str(failure)) from failure
             except DataRefused as refusal:
-                await self._find_refused(half, refusal)
+                taken += await self._sift(half, refusal, refusals)
+                if not taken and len(refusals) >= _REFUSALS_MAX:
+                    break
+        return taken

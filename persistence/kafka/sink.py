@@ -28,6 +28,9 @@ from runtime.relay import EventPublisher, PublishFailed, PublishRefused
 
 _log = logging.getLogger(__name__)
 
+_METADATA_MAX_AGE_MS = 30_000
+"""A topic that was made anew is noticed then."""
+
 P = ParamSpec("P")
 _Received = tuple[ConsumerRecord, TurnEvents]
 
@@ -114,6 +117,7 @@ class EventSink:
             heartbeat_interval_ms=int(settings.session_timeout_s * 1000 / 4),
             request_timeout_ms=int(settings.request_timeout_s * 1000),
             retry_backoff_ms=500,
+            metadata_max_age_ms=_METADATA_MAX_AGE_MS,
         )
         measuring: asyncio.Task[None] | None = None
         try:
@@ -146,7 +150,7 @@ class EventSink:
         self._at_rest.clear()
         try:
             for partition, records in batch.items():
-                self._next.setdefault(partition, records[0].offset)
+                await self._expect(consumer, partition, records[0].offset)
             await self._insert([record for records in batch.values() for record in records], self._era)
             for partition, records in batch.items():
                 self._next[partition] = self._uncommitted[partition] = records[-1].offset + 1
@@ -155,6 +159,20 @@ class EventSink:
             _log.info("batch dropped: its partitions were taken away")
         finally:
             self._at_rest.set()
+
+    async def _expect(self, consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
+        """Say so when records were deleted before they were read."""
+        expected = self._next.get(partition)
+        if expected is None:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                expected = await consumer.committed(partition)
+        if expected is not None and offset > expected:
+            self.statistics.skipped += offset - expected
+            _log.error(
+                "records were gone before they were read",
+                extra={"partition": partition.partition, "records": offset - expected},
+            )
+        self._next[partition] = offset
 
     async def _insert(self, records: Sequence[ConsumerRecord], era: int) -> None:
         received: list[_Received] = []

@@ -15,6 +15,8 @@ class SinkStatistics:
         self.turns = 0
         self.events = 0
         self.dead_letters = 0
+        self.skipped = 0
+        """Records that were gone from the bus before this sink came to them."""
         self.failures = 0
         """Attempts of any kind that failed."""
         self.inserted_until_ms: int | None = None
@@ -34,7 +36,8 @@ class SinkStatistics:
         for partition, turn in inserted:
             self.turns += 1
             self.events += len(turn.events)
-            self._reached[partition] = max(self._reached.get(partition, 0), turn.recorded_ms)
+            # Also back in time: the bus was empty, and what comes now had waited before it.
+            self._reached[partition] = turn.recorded_ms
         self._settle()
 
     def measured(self, records_behind: dict[int, int], asked_ms: int) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import asyncpg
+
 from persistence.postgres.connections import Connections
+from runtime.errors import JournalError
 from runtime.identity import ActorId
 from runtime.journal import StoredTurn
+
+_log = logging.getLogger(__name__)
+
+_SUMMARIZE_LOCK_MS = 100
+"""Less than after what Postgres cancels an autovacuum that others wait for."""
 
 
 class Tally(NamedTuple):
@@ -75,16 +84,27 @@ class JournalCounts:
 
     async def earliest_ms(self) -> int | None:
         """When the first turn was recorded; None of an empty journal."""
-        # What is not summarized yet would be read again by each of many questions.
-        await self._connections.retried(
-            lambda connection: connection.execute("SELECT brin_summarize_new_values('journal_recorded_ms')")
-        )
+        await self._summarize()
         first: int | None = await self._connections.retried(lambda connection: connection.fetchval(_EARLIEST))
         if first is None:
             return None
         # The first to commit need not be the first that was recorded.
         earlier = await self._connections.retried(lambda connection: connection.fetchval(_EARLIER, first))
         return first if earlier is None else earlier
+
+    async def _summarize(self) -> None:
+        """What is not summarized yet would be read again by each of many questions. Does without, where
+        that is not ours to do, or would make a vacuum give way."""
+
+        async def summarize(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            async with connection.transaction():
+                await connection.execute(f"SET LOCAL lock_timeout = {_SUMMARIZE_LOCK_MS}")
+                await connection.execute("SELECT brin_summarize_new_values('journal_recorded_ms')")
+
+        try:
+            await self._connections.retried(summarize)
+        except (asyncpg.PostgresError, JournalError) as error:
+            _log.info("journal not summarized", extra={"reason": str(error)})
 
     async def tallies(self, since_ms: int, until_ms: int, width_ms: int) -> dict[int, Tally]:
         """By the beginning of each span of ``width_ms`` that has any event."""

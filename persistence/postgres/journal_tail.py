@@ -13,9 +13,15 @@ from runtime.journal import StoredTurn
 from runtime.relay import Claim, Page, Place, Superseded
 
 _CLAIM = """
-INSERT INTO relay_places AS p (relay, epoch, transaction_id, position) VALUES ($1, 1, '0', 0)
-ON CONFLICT (relay) DO UPDATE SET epoch = p.epoch + 1
+INSERT INTO relay_places AS p (relay, epoch, transaction_id, position, system_identifier)
+VALUES ($1, 1, '0', 0, (SELECT system_identifier::text FROM pg_control_system()))
+ON CONFLICT (relay) DO UPDATE SET
+    epoch = p.epoch + 1, system_identifier = coalesce(p.system_identifier, excluded.system_identifier)
 RETURNING epoch, transaction_id::text::bigint, position
+"""
+
+_RESUME = """
+SELECT epoch, transaction_id::text::bigint, position FROM relay_places WHERE relay = $1 AND epoch = $2
 """
 
 # The order is by the table's columns, which the index has, and not by what they are selected as.
@@ -29,29 +35,27 @@ ORDER BY journal.transaction_id, journal.position
 LIMIT $3
 """
 
+# What is behind a place, whether it can be read yet or not.
+_FIRST_BEHIND = """
+SELECT recorded_ms FROM journal WHERE (transaction_id, position) > ($1::text::xid8, $2)
+ORDER BY journal.transaction_id, journal.position LIMIT 1
+"""
+
 _ADVANCE = """
 UPDATE relay_places SET transaction_id = $3::text::xid8, position = $4, updated_at = now()
 WHERE relay = $1 AND epoch = $2
 """
 
-# A row of a transaction that this server has not begun yet: a dump of another one was restored here.
+# The journal, or the place in it, is another server's: its dump was restored here, or a server without the
+# latest commits has taken over. Transactions are numbered anew then, and turns would be skipped.
 _IS_FOREIGN = """
 SELECT EXISTS (SELECT 1 FROM journal WHERE transaction_id >= pg_snapshot_xmax(pg_current_snapshot()))
+    OR EXISTS (SELECT 1 FROM relay_places WHERE relay = $1 AND (
+        transaction_id >= pg_snapshot_xmax(pg_current_snapshot())
+        OR system_identifier <> (SELECT system_identifier::text FROM pg_control_system())))
 """
 
-_HELD_UP_S = """
-SELECT coalesce(extract(epoch FROM clock_timestamp() - min(xact_start)), 0)::float8
-FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
-"""
-
-# Of a relay that has never claimed the journal, everything waits.
-_WAITING_SINCE = """
-SELECT min(recorded_ms) FROM journal
-WHERE (transaction_id, position) > (
-    coalesce((SELECT transaction_id FROM relay_places WHERE relay = $1), '0'),
-    coalesce((SELECT position FROM relay_places WHERE relay = $1), 0)
-)
-"""
+_STORED_PLACE = "SELECT transaction_id::text, position FROM relay_places WHERE relay = $1"
 
 PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_sort": "off"}
 """Along the index, whatever the statistics say."""
@@ -71,26 +75,37 @@ class PostgresJournalTail:
         await self._connections.close()
 
     async def claim(self) -> Claim:
-        if await self._connections.retried(lambda connection: connection.fetchval(_IS_FOREIGN)):
-            raise JournalError(
-                "the journal has transactions of another Postgres, as after restoring a dump, and cannot be "
-                "read in the order of its commits: see 'Backups, and restoring' in docs/operations.md"
-            )
+        await self._refuse_foreign()
         row = await self._connections.retried(lambda connection: connection.fetchrow(_CLAIM, self._relay))
         assert row is not None
         return Claim(row[0], Place(row[1], row[2]))
 
-    async def held_up_s(self) -> float:
-        """Age of the oldest transaction that has written something and is still running, in seconds: what
-        was committed since it began is not read before it ends."""
-        seconds: float = await self._connections.retried(lambda connection: connection.fetchval(_HELD_UP_S))
-        return seconds
+    async def resume(self, epoch: int) -> Claim:
+        await self._refuse_foreign()
+        row = await self._connections.retried(
+            lambda connection: connection.fetchrow(_RESUME, self._relay, epoch)
+        )
+        if row is None:
+            raise Superseded(f"relay {self._relay!r}, epoch {epoch}: a later one has claimed the journal")
+        return Claim(row[0], Place(row[1], row[2]))
 
     async def waiting_since_ms(self) -> int | None:
-        """When the earliest turn was recorded that stands behind the stored place; None when none does.
-        Looks at all of them."""
+        """When the first turn was recorded that stands behind the stored place; None when none does."""
+        row = await self._connections.retried(
+            lambda connection: connection.fetchrow(_STORED_PLACE, self._relay)
+        )
+        return await self._first_behind(*(row or ("0", 0)))
+
+    async def _refuse_foreign(self) -> None:
+        if await self._connections.retried(lambda connection: connection.fetchval(_IS_FOREIGN, self._relay)):
+            raise JournalError(
+                "the journal has transactions of another Postgres, as after restoring a dump, and cannot be "
+                "read in the order of its commits: see 'Backups, and restoring' in docs/operations.md"
+            )
+
+    async def _first_behind(self, transaction: str, position: int) -> int | None:
         since_ms: int | None = await self._connections.retried(
-            lambda connection: connection.fetchval(_WAITING_SINCE, self._relay)
+            lambda connection: connection.fetchval(_FIRST_BEHIND, transaction, position)
         )
         return since_ms
 
@@ -99,7 +114,7 @@ class PostgresJournalTail:
             lambda connection: connection.fetch(READ, str(after.transaction), after.position, turns_max)
         )
         if not rows:
-            return Page([], after)
+            return Page([], after, await self._first_behind(str(after.transaction), after.position))
         return Page([StoredTurn(*row[2:]) for row in rows], Place(rows[-1][0], rows[-1][1]))
 
     async def advance(self, epoch: int, place: Place) -> None:

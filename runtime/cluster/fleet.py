@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _CALL_DEADLINE_S = 2.0
 _DRAIN_DEADLINE_S = 15.0
+_HANG_DEADLINE_S = 60.0
 
 _Observe = Callable[[str, Any], Awaitable[None]]
 
@@ -82,7 +83,7 @@ class RayFleet:
         for name in self._wiring.services():
             if name not in self._services:
                 self._services[name] = self._created(SERVICES[name], name)
-            self._watch(name, self._services, self._observe_status)
+            self._watch(name, self._services, self._observe_service)
 
     async def ensure_gateways(self, names: Sequence[str]) -> None:
         for name in names:
@@ -206,6 +207,17 @@ class RayFleet:
 
     async def _observe_status(self, name: str, handle: Any) -> None:
         await handle.status.remote()
+        await asyncio.sleep(self._wiring.coordinator_settings.reconcile_interval_s)
+
+    async def _observe_service(self, name: str, handle: Any) -> None:
+        """Nobody waits for a service, so nobody else notices one that hangs: end it, and Ray starts the
+        next."""
+        try:
+            async with asyncio.timeout(_HANG_DEADLINE_S):
+                await handle.status.remote()
+        except TimeoutError:
+            _log.error("service hangs, and is ended", extra={"service": name})
+            ray.kill(handle, no_restart=False)
         await asyncio.sleep(self._wiring.coordinator_settings.reconcile_interval_s)
 
     async def _observe_host(self, name: str, handle: Any) -> None:

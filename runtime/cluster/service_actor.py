@@ -35,6 +35,7 @@ class ServiceProcess:
         wiring.set_up_process(name)
         os.nice(_NICENESS)
         self._name = name
+        self._is_leaving = False
         self._service = await wiring.open_service(name)
         kind = self._service.kind
         self._metrics = {part: ProcessMetrics(part, name) for part in self._service.parts()}
@@ -59,10 +60,14 @@ class ServiceProcess:
             _log.error("the service has ended", extra={"service": self._name})
         except Exception:
             _log.exception("the service failed", extra={"service": self._name})
-        os._exit(ENDED_EXIT)
+        finally:
+            if not self._is_leaving:
+                # However it ended: a process that does nothing any more must make room for the next.
+                os._exit(ENDED_EXIT)
 
     async def drain(self) -> None:
         """Stop. What is not done stays where it is, for the next life."""
+        self._is_leaving = True
         self._running.cancel()
         await asyncio.gather(self._running, return_exceptions=True)
         await self._service.stop()

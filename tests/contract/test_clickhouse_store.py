@@ -176,6 +176,26 @@ async def test_a_turn_that_the_engine_refuses_is_named() -> None:
             assert store.statistics.insert_errors == 1
 
 
+async def test_when_no_turn_is_taken_it_is_not_the_turns() -> None:
+    """Somebody has changed the table, or hung something on it: events wait until that is mended."""
+    with directory() as path:
+        async with opened(path, settings={"format_binary_max_string_size": 10}) as clickhouse:
+            store = ClickHouseStore(clickhouse, SystemClock(), AT_ONCE)
+            turns = [turn("session/ann", seq, spin(0)) for seq in range(64)]
+            with pytest.raises(PublishFailed, match="no turn is taken"):
+                await store.publish(turns)
+            with pytest.raises(PublishRefused):
+                await store.publish(turns[:1])
+
+
+async def test_what_waited_for_months_is_taken(clickhouse: ClickHouse, store: ClickHouseStore) -> None:
+    day_ms = 86_400_000
+    await store.publish(
+        [turn("session/ann", day + 1, spin(0), at_ms=now_ms() - day * day_ms) for day in range(200)]
+    )
+    assert await ask(clickhouse, "SELECT count() FROM events") == [(200,)]
+
+
 async def test_large_batches_go_in_several_inserts(clickhouse: ClickHouse) -> None:
     store = ClickHouseStore(
         clickhouse, SystemClock(), StoreSettings(insert_interval_s=0, rows_per_insert_max=100)

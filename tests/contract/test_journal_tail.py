@@ -10,7 +10,7 @@ import pytest
 from persistence.postgres.journal_tail import PLANS, READ, PostgresJournalTail
 from runtime.errors import JournalError
 from runtime.memory_journal import MemoryJournal, MemoryJournalTail
-from runtime.relay import JournalTail, Place, Superseded
+from runtime.relay import JournalTail, Page, Place, Superseded
 from tests.contract.storages import PostgresStorage, Storage
 from tests.contract.turns import ANN, BEN, batch, turn
 
@@ -133,9 +133,8 @@ async def test_a_transaction_that_is_given_up_holds_nobody_up(
     tail, journal = PostgresJournalTail(dsn), postgres.journal()
     held = await commit_held_open(dsn, incarnation_in_postgres, BEN, 1)
     await journal.commit(batch(incarnation_in_postgres, turn(ANN, 1)))
-    assert await tail.held_up_s() > 0
+    assert await tail.read(START, 10) == Page([], START, 1_700_000_000_001)
     await held.execute("ROLLBACK")
-    assert await tail.held_up_s() == 0
     await held.close()
     assert await seqs(tail) == [(ANN, 1)]
     await tail.close()
@@ -184,6 +183,42 @@ async def test_a_journal_of_another_server_is_refused(
     with pytest.raises(JournalError, match="dump"):
         await tail.claim()
     await tail.close()
+
+
+async def test_a_place_of_another_server_is_refused(
+    postgres: PostgresStorage, dsn: str, incarnation_in_postgres: int
+) -> None:
+    """However few transactions it is ahead, and even when this one has made as many since."""
+    tail = PostgresJournalTail(dsn)
+    await postgres.journal().commit(batch(incarnation_in_postgres, turn(ANN, 1)))
+    claim = await tail.claim()
+    await postgres.value("UPDATE relay_places SET system_identifier = '1'")
+    for asked in (tail.claim(), tail.resume(claim.epoch)):
+        with pytest.raises(JournalError, match="restoring"):
+            await asked
+    await postgres.value("UPDATE relay_places SET system_identifier = NULL")
+    assert (await tail.claim()).epoch == claim.epoch + 1
+    await tail.close()
+
+
+async def test_a_place_that_this_server_has_not_come_to_is_refused(
+    postgres: PostgresStorage, dsn: str, incarnation_in_postgres: int
+) -> None:
+    tail = PostgresJournalTail(dsn)
+    claim = await tail.claim()
+    await tail.advance(claim.epoch, Place(10**12, 7))
+    with pytest.raises(JournalError, match="restoring"):
+        await tail.resume(claim.epoch)
+    await tail.close()
+
+
+async def test_a_relay_resumes_where_its_place_is_stored(tail: JournalTail) -> None:
+    claim = await tail.claim()
+    await tail.advance(claim.epoch, Place(0, 3))
+    assert (await tail.resume(claim.epoch)).place == Place(0, 3)
+    await tail.claim()
+    with pytest.raises(Superseded):
+        await tail.resume(claim.epoch)
 
 
 @pytest.mark.parametrize("relayed", [0, 2, 4])

@@ -8,7 +8,8 @@ import gc
 from collections.abc import AsyncIterator
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from persistence.kafka.publisher import KafkaPublisher
 from persistence.kafka.sink import EventSink, SinkSettings
@@ -219,6 +220,38 @@ async def test_a_consumer_whose_fetching_died_is_replaced(bus: Bus, publisher: K
         await publisher.publish(turns(actors=10, each=10, first=11))
         await until(lambda: set(keys(store.published)) == set(keys(turns(actors=10, each=20))))
         assert running.statistics.failures > 0
+
+
+async def test_records_that_were_deleted_unread_are_counted(bus: Bus, publisher: KafkaPublisher) -> None:
+    first, second = RecordingStore(), RecordingStore()
+    await publisher.publish(turns(actors=1, each=10))
+    async with RunningSink(bus, first) as running:
+        await until(lambda: running.statistics.turns == 10)
+        await until(lambda: running.statistics.records_behind_total == 0)
+    await publisher.publish(turns(actors=1, each=10, first=11))
+    admin = AIOKafkaAdminClient(bootstrap_servers=bus.bootstrap)
+    await admin.start()
+    try:
+        # As the retention does, while the sink is away: all but the last three of the turns.
+        parts = [TopicPartition(bus.events.name, number) for number in range(bus.events.partitions)]
+        ends = await _ends(bus, parts)
+        (used,) = [each for each in parts if ends[each]]
+        await admin.delete_records({used: RecordsToDelete(before_offset=ends[used] - 3)})
+    finally:
+        await admin.close()
+    async with RunningSink(bus, second) as running:
+        await until(lambda: running.statistics.turns == 3)
+        assert running.statistics.skipped == 7
+
+
+async def _ends(bus: Bus, parts: list[TopicPartition]) -> dict[TopicPartition, int]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bus.bootstrap)
+    await consumer.start()
+    try:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(parts)
+        return ends
+    finally:
+        await consumer.stop()
 
 
 async def test_nothing_is_missing_after_kafka_was_killed(kafka_broker: KafkaBroker) -> None:

@@ -75,8 +75,8 @@ class EventWatch:
         board = await self._board.read()
         for mover in self._movers:
             said = board.get(mover)
-            # A sink that has not looked yet does not know how many wait.
-            if said is not None and (said["kind"] != "sink" or "lag_records" in said):
+            # Who has not looked yet does not know how much waits.
+            if said is not None and "lag_seconds" in said:
                 self.said[mover] = said
                 # Nobody unlearns what is published, whatever the next life of a process knows of it.
                 reached_ms = int(said["at_ms"] - 1000 * said["lag_seconds"])

@@ -57,14 +57,20 @@ class FragileTail:
 
     def __init__(self, tail: JournalTail) -> None:
         self._tail = tail
+        self.held_back_ms: int | None = None
         self.trouble: dict[str, list[Exception]] = {"claim": [], "read": [], "advance": []}
 
     async def claim(self):  # type: ignore[no-untyped-def]
         self._fail("claim")
         return await self._tail.claim()
 
+    async def resume(self, epoch: int):  # type: ignore[no-untyped-def]
+        return await self._tail.resume(epoch)
+
     async def read(self, after: Place, turns_max: int) -> Page:
         await asyncio.sleep(0)
+        if self.held_back_ms is not None:
+            return Page([], after, self.held_back_ms)
         self._fail("read")
         return await self._tail.read(after, turns_max)
 
@@ -195,3 +201,42 @@ async def test_the_lag_grows_while_nothing_can_be_published(world: World) -> Non
     lag_ms = world.clock.now_ms() - world.relay.statistics.published_until_ms
     assert lag_ms == world.clock.now_ms() - (1_700_000_000_000 + 1)
     await world.run_until(lambda: world.relay.statistics.published_until_ms == world.clock.now_ms())
+
+
+async def test_what_a_transaction_holds_back_is_lag(world: World) -> None:
+    await world.commit(1)
+    world.clock.seconds = 1_700_000_090.0
+    world.tail.held_back_ms = 1_700_000_000_001
+    await world.run_until(lambda: world.relay.statistics.published_until_ms is not None)
+    assert world.relay.statistics.published_until_ms == 1_700_000_000_001
+    assert world.relay.statistics.held_back_ms == 1_700_000_000_001
+    world.tail.held_back_ms = None
+    relay = world.another_relay()
+    await world.run_until(lambda: relay.statistics.published_until_ms == world.clock.now_ms(), relay)
+    assert relay.statistics.held_back_ms is None
+
+
+async def test_a_page_has_no_more_turns_than_its_bytes_allow(world: World) -> None:
+    await world.commit(40)
+    size = len(turn(ANN, 1).body)
+    settings = msgspec.structs.replace(
+        QUICK, turns_first_page=2, turns_per_page_max=100, bytes_per_page=8 * size + 7
+    )
+    relay = EventRelay(world.tail, world.publisher, world.clock, (), settings)
+    await world.run_until(lambda: len(world.publisher.turns) >= 40, relay)
+    assert world.publisher.turns == all_of(ANN, 40)
+    assert world.publisher.calls[:4] == [2, 4, 8, 8]
+
+
+async def test_after_a_failure_the_stored_place_counts(world: World) -> None:
+    await world.commit(8)
+    running = asyncio.create_task(world.run_until(lambda: (ANN, 9) in world.publisher.turns))
+    while len(world.publisher.turns) < 8:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
+    # A server that has taken over knows less of how far we were.
+    world.tail._tail._place = Place(0, 6)  # type: ignore[attr-defined]
+    world.tail.trouble["read"] = [JournalError("failed over")]
+    await world.commit(1, first=9)
+    await running
+    assert world.publisher.turns[-3:] == [(ANN, 7), (ANN, 8), (ANN, 9)]

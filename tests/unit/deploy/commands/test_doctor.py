@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from deploy.commands.doctor import chain_finding, clock_finding, events_finding
@@ -57,16 +59,18 @@ def test_a_chain_that_waits_for_its_salt_has_no_rounds() -> None:
     [
         ({"event-relay": {"lag_seconds": 0.2}}, "event-relay is 0.2 s behind", False),
         (
-            {"event-relay": {"lag_seconds": 0.2}, "event-sink": {"lag_seconds": 61}},
+            {"event-relay": {"lag_seconds": 0.2, "has_bus": 1}, "event-sink": {"lag_seconds": 61}},
             "event-sink is 61.0 s behind",
             True,
         ),
-        ({"event-sink": {"lag_seconds": 1}}, "nobody relays them; they wait in the journal", True),
-        ({"gateway-0": {}}, "nobody relays them; they wait in the journal", True),
+        ({"event-relay": {"lag_seconds": 0.2, "has_bus": 1}}, "event-sink moves nothing on", True),
+        ({"event-relay": {"has_bus": 0}}, "event-relay moves nothing on", True),
+        ({"event-sink": {"lag_seconds": 1}}, "event-relay moves nothing on", True),
+        ({"gateway-0": {}}, "event-relay moves nothing on", True),
     ],
 )
 def test_events_that_do_not_get_out_are_doubtful(
-    board: dict[str, dict[str, float]], detail: str, doubtful: bool
+    board: dict[str, dict[str, Any]], detail: str, doubtful: bool
 ) -> None:
     finding = events_finding(board)
     assert (finding.ok, finding.detail, finding.doubtful) == (True, detail, doubtful)
