@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +22,10 @@ from clients.sign_in import addresses_of
 START_DEADLINE_S = 120.0
 _STOP_DEADLINE_S = 90.0
 _REACH_S = 5.0
+_METRICS_LOOK_S = 0.5
+_METRICS_LOOKS = 4
+"""In a row that showed the same."""
+_METRICS_DEADLINE_S = 30.0
 _RAY_TARGETS = "prom_metrics_service_discovery.json"
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
@@ -112,7 +116,7 @@ async def own_casino(environment: dict[str, str] | None = None) -> AsyncIterator
                 url=f"http://127.0.0.1:{port}",
                 name="casino",
                 pid=process.pid,
-                metrics=ray_metrics(ray),
+                metrics=await _settled_metrics(ray),
                 data=Path(folder) / "data",
                 settings=settings,
             )
@@ -136,6 +140,20 @@ def ray_metrics(temporary: Path) -> list[str]:
         return [f"http://{address}/metrics" for group in groups for address in group["targets"]]
     except (OSError, msgspec.DecodeError, KeyError, TypeError):
         return []
+
+
+async def _settled_metrics(temporary: Path) -> list[str]:
+    """Ray lists the endpoints of its processes a moment after these have started."""
+    listed: list[str] = []
+    unchanged = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_METRICS_DEADLINE_S):
+            while unchanged < _METRICS_LOOKS:
+                await asyncio.sleep(_METRICS_LOOK_S)
+                found = ray_metrics(temporary)
+                unchanged = unchanged + 1 if found and found == listed else 0
+                listed = found
+    return listed
 
 
 async def _until_ready(process: asyncio.subprocess.Process) -> None:
