@@ -42,8 +42,8 @@ test: check kafka prometheus ## Every check and every test
 sim: $(STAMP) ## Simulate SEEDS=500 seeded worlds and check every promise in each; SEED=n replays one
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --timeline,--seeds $(SEEDS))
 
-bench: $(STAMP) ## Measure a casino of its own under load; the page is .casino/bench/index.html. SCENARIO=spin, ARGS=…
-	$(BIN)/casino bench $(or $(SCENARIO),spin) --out .casino/bench $(ARGS)
+bench: $(STAMP) ## Compare the casino with its baselines, in 15 minutes; the page is .casino/bench/index.html. Or SCENARIO=spin, ARGS=…
+	$(BIN)/casino bench $(or $(SCENARIO),compare) --out .casino/bench $(ARGS)
 
 lock: $(STAMP) ## Pin the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -17,6 +17,7 @@ import typer
 import uvloop
 from rich.console import Console
 
+from benchmarks.compare.command import comparison
 from benchmarks.crowd import SignUpFailed
 from benchmarks.descriptors import TooFewDescriptors, allow_sockets
 from benchmarks.load.machine import command_line
@@ -221,3 +222,4 @@ for _scenario in SCENARIOS.values():
     bench.command(_scenario.name, help=_scenario.summary[0].upper() + _scenario.summary[1:] + ".")(
         _command(_scenario)
     )
+bench.command("compare")(comparison)

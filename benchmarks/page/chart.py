@@ -112,21 +112,27 @@ def line_chart(
 
 
 def bar_chart(
-    label: str, bars: Sequence[tuple[str, float]], *, x_name: str, y_format: Format = number, colour: int = 0
+    label: str,
+    bars: Sequence[tuple[str, float]],
+    *,
+    x_name: str,
+    y_format: Format = number,
+    colour: int | Sequence[int] = 0,
 ) -> str:
-    """``bars`` have a name below and a height."""
+    """``bars`` have a name below and a height; ``colour`` is of all, or one for each."""
     if not bars or not any(height for _, height in bars):
         return _empty(label)
     y_at = nice_ticks(max(height for _, height in bars))
     y = _Scale(0.0, y_at[-1], HEIGHT - BOTTOM, TOP, False)
     room = (WIDTH - LEFT - RIGHT) / len(bars)
     parts = [_y_axis(y, y_at, y_format)]
+    colours = [colour] * len(bars) if isinstance(colour, int) else colour
     for index, (name, height) in enumerate(bars):
         left, top = LEFT + room * index, y(height)
         middle = left + room / 2
         parts.append(
             f"<g><title>{escape(name)}: {escape(y_format(height))}</title>"
-            f'<rect class="bar f{colour % COLOURS}" x="{left + room * 0.12:.1f}" y="{top:.1f}" '
+            f'<rect class="bar f{colours[index] % COLOURS}" x="{left + room * 0.12:.1f}" y="{top:.1f}" '
             f'width="{room * 0.76:.1f}" height="{max(0.0, HEIGHT - BOTTOM - top):.1f}"/></g>'
             + _text(middle, HEIGHT - BOTTOM + 14, name)
         )

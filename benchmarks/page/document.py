@@ -6,13 +6,12 @@ from outside is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 
 from benchmarks.load.result import Latency, Result
 from benchmarks.page.chart import number
 from benchmarks.page.panels import milliseconds, panels, rendered, size
-from benchmarks.page.style import STYLE
+from benchmarks.page.parts import frame, machine_table, table, warning
 from benchmarks.scenarios.scenario import Scenario
 
 
@@ -41,19 +40,13 @@ def document(scenario: Scenario, result: Result) -> str:
         f"<p>{escape(scenario.measured)}</p>",
         *(f"<p>{escape(text)}</p>" for text in _method(scenario, result)),
         "<h2>The machine</h2>",
-        _machine(result),
+        machine_table(result.machine),
         "<h2>To repeat it</h2>",
         f"<pre>{escape(result.command)}</pre>",
         '<p class="soft">Beside this page: result.json has every figure, latency.hgrm the percentiles for '
         "HdrHistogram's plotters.</p>",
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><main>"
-        + "\n".join(part for part in parts if part)
-        + "</main></body></html>\n"
-    )
+    return frame(title, parts)
 
 
 def _heading(scenario: Scenario, result: Result) -> str:
@@ -108,9 +101,7 @@ def _warnings(result: Result) -> str:
             f"The machine was not idle: its load average was {result.machine.load_before:g} before the run "
             f"began, on {result.machine.cores} cores."
         )
-    if not found:
-        return ""
-    return '<div class="warning">' + "".join(f"<p>{escape(text)}</p>" for text in found) + "</div>"
+    return warning(found)
 
 
 def _tiles(scenario: Scenario, result: Result) -> str:
@@ -139,18 +130,6 @@ def _missing_panels(result: Result) -> str:
     return f'<p class="soft">Left out: {escape("; ".join(missing))}.</p>' if missing else ""
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 1) -> str:
-    def cells(tag: str, row: Sequence[str]) -> str:
-        return "".join(
-            f"<{tag}{' class=n' if index >= numbers_from else ''}>{escape(cell)}</{tag}>"
-            for index, cell in enumerate(row)
-        )
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    heading = f"<tr>{cells('th', head)}</tr>" if any(head) else ""
-    return f'<div class="card"><table>{heading}{body}</table></div>'
-
-
 def _kinds(result: Result) -> str:
     def row(name: str, latency: Latency) -> list[str]:
         times = (
@@ -166,7 +145,7 @@ def _kinds(result: Result) -> str:
     rows = [row(kind, latency) for kind, latency in result.kinds.items()]
     if len(rows) > 1:
         rows.append(row("all operations", result.latency))
-    return _table(("", "count", "average", "p50", "p90", "p99", "p99.9", "slowest"), rows)
+    return table(("", "count", "average", "p50", "p90", "p99", "p99.9", "slowest"), rows)
 
 
 def _figures(scenario: Scenario, result: Result) -> str:
@@ -178,7 +157,7 @@ def _figures(scenario: Scenario, result: Result) -> str:
             rows.append((figure.meaning, shown))
     rows += [(f"error: {code}", f"{count:,}") for code, count in sorted(result.errors.items())]
     rows += [(f"repeated after: {code}", f"{count:,}") for code, count in sorted(result.retried.items())]
-    return "<h2>Figures of this scenario</h2>" + _table(("", ""), rows) if rows else ""
+    return "<h2>Figures of this scenario</h2>" + table(("", ""), rows) if rows else ""
 
 
 def _thresholds(result: Result) -> str:
@@ -204,7 +183,7 @@ def _memory(result: Result) -> str:
         rows.append(
             (role, size(before), size(after), f"{'+' if after >= before else '−'}{size(abs(after - before))}")
         )
-    return "<h2>Private memory by role</h2>" + _table(
+    return "<h2>Private memory by role</h2>" + table(
         ("", "before the load", "at its end", "difference"), rows
     )
 
@@ -251,21 +230,3 @@ def _method(scenario: Scenario, result: Result) -> list[str]:
             f"users and addresses, of which there are few here: {settings}."
         )
     return texts
-
-
-def _machine(result: Result) -> str:
-    machine = result.machine
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    rows = [
-        ("cores", f"{machine.cores} × {machine.model}"),
-        ("memory", size(machine.memory_bytes)),
-        ("kernel", machine.kernel),
-        (
-            "flush to disk",
-            f"{milliseconds(machine.flush_p50_ms)} p50, {milliseconds(machine.flush_p99_ms)} p99: 8 KiB "
-            f"written and flushed in {machine.flush_where}",
-        ),
-        ("load average before", f"{machine.load_before:g}"),
-        ("versions", versions),
-    ]
-    return _table(("", ""), rows, numbers_from=9)

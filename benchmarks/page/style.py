@@ -14,6 +14,8 @@ main{max-width:1180px;margin:0 auto;padding:32px 20px 64px}
 h1{font-size:26px;line-height:1.25;margin:0 0 4px}
 h2{font-size:17px;margin:36px 0 10px}
 h3{font-size:15px;margin:0}
+main>h3{margin:18px 0 8px}
+a{color:inherit}
 p{margin:6px 0;max-width:78ch}
 .soft,figcaption,.unit{color:var(--soft)}
 .lead{font-size:17px;margin:14px 0}
