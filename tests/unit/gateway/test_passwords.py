@@ -88,6 +88,11 @@ class Slow:
             self.running -= 1
         return False
 
+    async def until_running(self, count: int) -> None:
+        async with asyncio.timeout(10):
+            while self.running < count:
+                await asyncio.sleep(0.005)
+
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
@@ -106,6 +111,7 @@ async def test_past_the_bound_nobody_waits(passwords: Passwords, slow: Slow) -> 
         assert isinstance(job.exception(), Overloaded)
     with pytest.raises(Overloaded):
         take_and_leave(passwords)
+    await slow.until_running(2)
     slow.go.set()
     assert await asyncio.gather(*(job for job in jobs if job not in refused)) == [False] * 5
     assert slow.running_max == 2

@@ -100,11 +100,16 @@ def test_faults_say_what_to_do(arguments: list[str], said: str) -> None:
 
 
 def is_under_load(process: psutil.Process) -> bool:
-    return any(
-        connection.status == psutil.CONN_ESTABLISHED
-        for child in process.children()
-        for connection in child.net_connections("tcp")
-    )
+    return any(has_connected(child) for child in process.children())
+
+
+def has_connected(process: psutil.Process) -> bool:
+    try:
+        return any(
+            connection.status == psutil.CONN_ESTABLISHED for connection in process.net_connections("tcp")
+        )
+    except psutil.NoSuchProcess:  # a passing helper, which went while it was looked at
+        return False
 
 
 def test_ctrl_c_ends_it_early_with_a_result(url: str) -> None:
@@ -114,7 +119,7 @@ def test_ctrl_c_ends_it_early_with_a_result(url: str) -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as running:
-        while not is_under_load(psutil.Process(running.pid)):
+        while running.poll() is None and not is_under_load(psutil.Process(running.pid)):
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
         out, _ = running.communicate(timeout=60)

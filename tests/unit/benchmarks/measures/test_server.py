@@ -1,5 +1,5 @@
 import json
-import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -57,8 +57,10 @@ def test_the_database_that_the_casino_names(tmp_path: Path) -> None:
 
 
 def test_processes_are_those_below_the_servers() -> None:
-    assert os.getpid() in [
-        process.pid for process, _ in members(Target(url="http://x", name="x", pid=os.getpid()))
-    ]
+    with subprocess.Popen(["sleep", "60"]) as server:
+        target = Target(url="http://x", name="x", pid=server.pid)
+        assert [process.pid for process, _ in members(target)] == [server.pid]
+        assert pids_of(target, "session host") == []
+        server.kill()
+    assert members(target) == []
     assert members(Target(url="http://x", name="x")) == []
-    assert pids_of(Target(url="http://x", name="x", pid=os.getpid()), "session host") == []
