@@ -33,9 +33,9 @@ from tests.system.event_watch import EventWatch
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1800)]
 
-SECONDS = float(os.environ.get("CASINO_EVENT_SECONDS", "12"))
-PLAYERS = int(os.environ.get("CASINO_EVENT_PLAYERS", "60"))
-OUTAGE_SECONDS = float(os.environ.get("CASINO_EVENT_OUTAGE_SECONDS", "8"))
+SECONDS = float(os.environ.get("CASINO_EVENT_SECONDS", "6"))
+PLAYERS = int(os.environ.get("CASINO_EVENT_PLAYERS", "40"))
+OUTAGE_SECONDS = float(os.environ.get("CASINO_EVENT_OUTAGE_SECONDS", "6"))
 KILL_EVERY_S = float(os.environ.get("CASINO_EVENT_KILL_SECONDS", "4"))
 MEMORY_MAX = 600 * 2**20
 """Of a relay, whatever waits in the journal."""

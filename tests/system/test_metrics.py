@@ -154,11 +154,11 @@ def casino_series(prometheus: PrometheusServer) -> set[frozenset[tuple[str, str]
 
 
 async def test_a_thousand_players_make_no_more_series(casino: Arena, prometheus: PrometheusServer) -> None:
-    async with played(casino, players=20, duration_s=10):
+    async with played(casino, players=20, duration_s=6):
         pass
     await asyncio.sleep(SERIES_SETTLE_S)
     before = casino_series(prometheus)
-    async with played(casino, players=1000, duration_s=30):
+    async with played(casino, players=1000, duration_s=12):
         pass
     await asyncio.sleep(SERIES_SETTLE_S)
     after = casino_series(prometheus)
