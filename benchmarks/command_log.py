@@ -54,16 +54,21 @@ _decode_reply = msgspec.msgpack.Decoder(dict[str, Any]).decode
 
 
 class CommandLog:
-    """Writes one process's file, through a buffer."""
+    """Writes one process's file, through a buffer. The first answer stands there at once, for whoever
+    waits for play to begin."""
 
     def __init__(self, path: Path, prefix: str) -> None:
         self._file: IO[bytes] = path.open("wb")
         self._buffer = bytearray()
+        self._is_playing = False
         self._write(RunStarted(prefix))
 
     def acknowledged(self, user_id: str, command_id: str, name: str, sends: int, reply: msgspec.Raw) -> None:
         """``reply`` is the result's data, in MessagePack."""
         self._write(Acknowledged(user_id, command_id, name, sends, _decode_reply(reply)))
+        if not self._is_playing:
+            self._is_playing = True
+            self._flush()
 
     def left(
         self, user_id: str, unanswered: list[str], gold_balance: int | None, last_seq: int | None
@@ -71,9 +76,7 @@ class CommandLog:
         self._write(PlayerLeft(user_id, unanswered, gold_balance, last_seq))
 
     def close(self) -> None:
-        self._file.write(self._buffer)
-        self._buffer.clear()
-        self._file.flush()
+        self._flush()
         os.fsync(self._file.fileno())
         self._file.close()
 
@@ -90,8 +93,12 @@ class CommandLog:
         buffer += _encoder.encode(line)
         buffer += b"\n"
         if len(buffer) > _FLUSH_BYTES:
-            self._file.write(buffer)
-            buffer.clear()
+            self._flush()
+
+    def _flush(self) -> None:
+        self._file.write(self._buffer)
+        self._buffer.clear()
+        self._file.flush()
 
 
 def log_paths(path: Path, processes: int) -> list[Path]:

@@ -23,6 +23,9 @@ from runtime.turn import decode_body
 
 CASINO = Path(sys.executable).with_name("casino")
 START_DEADLINE_S = 120.0
+THINK_S = float(os.environ.get("CASINO_BOTS_THINK", "0.05"))
+"""Pause of each bot between two commands; with 0 they play as fast as the machine can, and whatever else
+is tested beside them waits."""
 
 
 def free_port() -> int:
@@ -175,9 +178,12 @@ class Arena:
 
     @contextlib.asynccontextmanager
     async def bots(self, players: int, duration_s: float, **options: Any) -> AsyncIterator[asyncio.Task[Any]]:
-        """Bots that play in a process of their own while the body runs; the task has their report."""
+        """Bots that play in a process of their own. The body runs once the first of them was answered; the
+        task has their report."""
+        options = {"think": THINK_S, **options}
         log = self.data.parent / f"bots-{time.monotonic_ns()}.jsonl"
-        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        # An option of 0 is one that is not given.
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if value]
         process = await asyncio.create_subprocess_exec(
             str(CASINO), "bots", f"--players={players}", f"--duration={duration_s}s", f"--url={self.url}",
             f"--log={log}", "--json", *arguments,
@@ -191,6 +197,9 @@ class Arena:
 
         task = asyncio.create_task(finish())
         try:
+            # Against a casino that hangs they give up by themselves.
+            while not task.done() and not (log.exists() and b'"ack"' in log.read_bytes()):
+                await asyncio.sleep(0.05)
             yield task
         finally:
             if not task.done() and process.returncode is None:

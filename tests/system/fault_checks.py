@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.reconcile_log import check_log
 from tests.system.arena import Arena, BotRun
 
-FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "8"))
+FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "7"))
 """How long each fault test plays; set it to 60 or more for a longer look."""
 PLAYERS = int(os.environ.get("CASINO_FAULT_PLAYERS", "100"))
 DEDICATED = os.environ.get("CASINO_SESSION_PLACEMENT") == "dedicated"

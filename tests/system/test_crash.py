@@ -19,7 +19,7 @@ from tests.system.rigged_chains import SHORT, rig
 
 pytestmark = pytest.mark.system
 
-FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "8"))
+FAULT_SECONDS = float(os.environ.get("CASINO_FAULT_SECONDS", "7"))
 """How long the killing goes on at least; with 30 or more nothing is left out."""
 PLAYERS = int(os.environ.get("CASINO_FAULT_PLAYERS", "24"))
 LONG_S = 30.0

@@ -1,6 +1,7 @@
 """Every committed turn reaches analytics, whole and once, through a real Kafka, whatever dies on the way.
 
-``CASINO_EVENT_SECONDS=120 CASINO_EVENT_PLAYERS=200 CASINO_EVENT_OUTAGE_SECONDS=300`` for a longer look.
+``CASINO_EVENT_SECONDS=120 CASINO_EVENT_PLAYERS=200 CASINO_EVENT_OUTAGE_SECONDS=300 CASINO_BOTS_THINK=0`` for
+a longer look.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.system
 
 async def _under_load(arena: Arena, hurt: Callable[[int], None], every_s: float) -> dict[str, Any]:
     async with arena.bots(PLAYERS, FAULT_SECONDS) as playing:
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.0)
         for number in range(max(1, int((FAULT_SECONDS - 4) / every_s))):
             hurt(number)
             await asyncio.sleep(every_s)
@@ -59,7 +59,7 @@ def _session_hosts(arena: Arena) -> list[dict[str, Any]]:
 async def test_a_stopped_host_is_replaced_and_stays_silent(arena: Arena) -> None:
     before = {host["incarnation"] for host in _session_hosts(arena)}
     async with arena.bots(PLAYERS, FAULT_SECONDS + 6) as playing:
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.0)
         victim = arena.actors(SESSION_HOST)[0]
         victim.send_signal(signal.SIGSTOP)
         # Past its lease, and past the takeover by the other host.

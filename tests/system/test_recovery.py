@@ -21,8 +21,8 @@ async def test_everything_killed_and_started_again(data: Path) -> None:
     arena = Arena(data)
     arena.up()
     try:
-        async with arena.bots(PLAYERS, FAULT_SECONDS + 20) as playing:
-            await asyncio.sleep(6.0)
+        async with arena.bots(PLAYERS, FAULT_SECONDS + 15) as playing:
+            await asyncio.sleep(2.0)
             arena.kill_everything()
             await asyncio.to_thread(arena.up)
             await checked(arena, await playing)
@@ -41,8 +41,8 @@ async def test_passivated_sessions_come_back(data: Path) -> None:
 
 async def test_dedicated_placement_plays_and_survives(data: Path) -> None:
     with running(data, CASINO_SESSION_PLACEMENT="dedicated") as arena:
-        async with arena.bots(4, 30, sign_up_parallel=4) as playing:
-            await asyncio.sleep(12.0)
+        async with arena.bots(4, 20, sign_up_parallel=4) as playing:
+            await asyncio.sleep(2.0)
             assert len(arena.actors("DedicatedHost")) == 4
             arena.kill("DedicatedHost", 1)
             await asyncio.sleep(5.0)
@@ -66,7 +66,7 @@ async def test_lost_commit_replies_are_resolved(data: Path) -> None:
             arena = Arena(data / "casino", **environment)
             await asyncio.to_thread(arena.up)
             try:
-                async with arena.bots(PLAYERS, FAULT_SECONDS) as playing:
+                async with arena.bots(PLAYERS, FAULT_SECONDS, think=0) as playing:
                     run = await playing
                 dropped = proxy.dropped
                 assert dropped > 5

@@ -18,6 +18,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_the_first_answer_is_seen_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with CommandLog(path, "R-") as log:
+        assert not list(read_log([path]))
+        log.acknowledged("u", "R-1", "spin_slots", 1, msgspec.Raw(msgspec.msgpack.encode({})))
+        assert len(list(read_log([path]))) == 2
+
+
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text('{"line":"run","prefix":"R-"}\n{"line":"ack"')

@@ -217,7 +217,7 @@ async def test_shards_move_to_a_new_host_and_back() -> None:
         players = [asyncio.create_task(play(key)) for key in keys]
         desired = await world.membership.desired()
         await world.membership.set_desired(desired._replace(session_hosts=3))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len({*(await world.membership.shard_map()).owners.values()}) < 3:
                 await asyncio.sleep(0.01)
             await world.membership.set_desired(desired)
