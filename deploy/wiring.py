@@ -1,4 +1,8 @@
-"""Names the concrete adapters: which journal, which gateway, which rules. See ``runtime.cluster.wiring``."""
+"""Names the concrete adapters: which journal, which gateway, which rules. See ``runtime.cluster.wiring``.
+
+Imports at its head what every process needs. What only one kind of process needs is imported where it is
+opened: half of the start of a host, which must be back soon after it was killed, would be FastAPI.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,19 @@ import gc
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actors.catalogue import behaviors
 from actors.crash.messages import KIND as CRASH
 from actors.crash.messages import table_actor
 from deploy.configuration import Configuration
-from deploy.gateway_process import CasinoGateway
 from deploy.logs import set_up_logs
-from deploy.table_hashes import TableHashes, key_in
 from persistence.postgres.crash_chains import CrashChains
 from persistence.postgres.journal import PostgresJournal
 from persistence.postgres.membership import PostgresMembership
 from persistence.status_board import StatusBoard
 from runtime.behavior import Behavior
-from runtime.cluster.wiring import MakeRouter, Service
+from runtime.cluster.wiring import GatewayProcess, MakeRouter, Service
 from runtime.identity import (
     ActorId,
     Dedicated,
@@ -32,6 +34,9 @@ from runtime.identity import (
     shard_of,
 )
 from runtime.settings import CoordinatorSettings, HostSettings, RouterSettings
+
+if TYPE_CHECKING:
+    from deploy.table_hashes import TableHashes
 
 LOGGED_COMMANDS = frozenset({"adjust_gold", "claim_streak", "set_role"})
 """Rare, and asked about later."""
@@ -79,6 +84,8 @@ class CasinoWiring:
     async def open_behaviors(self, host_name: str) -> list[Behavior[Any]]:
         for table in self.configuration.crash_tables:
             if host_name == dedicated_host_name(shard_of(table_actor(table), Dedicated())):
+                from deploy.table_hashes import TableHashes, key_in
+
                 key = key_in(self.configuration.crash_key_file)
                 hashes = TableHashes(CrashChains(self.configuration.dsn), table, key)
                 await hashes.load()
@@ -119,7 +126,9 @@ class CasinoWiring:
     async def open_status_writer(self) -> StatusBoard:
         return StatusBoard(self.configuration.redis_url)
 
-    async def open_gateway(self, name: str, make_router: MakeRouter) -> CasinoGateway:
+    async def open_gateway(self, name: str, make_router: MakeRouter) -> GatewayProcess:
+        from deploy.gateway_process import CasinoGateway
+
         session = next(behavior for behavior in self.behaviors() if behavior.kind == "session")
         return CasinoGateway(name, self.configuration, session, make_router)
 
@@ -129,7 +138,6 @@ class CasinoWiring:
         return ["event-relay"] if self.configuration.kafka is None else ["event-relay", "event-sink"]
 
     async def open_service(self, name: str) -> Service:
-        # Here alone, because the clients of Kafka and ClickHouse are large.
         from deploy.event_services import open_event_service
 
         return open_event_service(name, self.configuration)
