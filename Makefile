@@ -39,7 +39,7 @@ prometheus: $(STAMP) ## Get the Prometheus that tests run, once, into .tools/pro
 # More workers than the two cores of a small machine, because tests of processes mostly wait; in the order of
 # the folders, so that the long tests of whole casinos are not left to the end.
 test: check kafka prometheus ## Every check and every test
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 
 sim: $(STAMP) ## Simulate SEEDS=500 seeded worlds and check every promise in each; SEED=n replays one
 	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED) --timeline,--seeds $(SEEDS))

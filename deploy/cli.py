@@ -1,35 +1,72 @@
-"""The command ``casino``: mounts what an operator can do. Each command lives with its own kind."""
+"""The command ``casino``: mounts what an operator can do. Each command lives with its own kind.
+
+A command's module is imported when it is asked for, or for help: all of them together take longer than
+most commands do.
+"""
 
 from __future__ import annotations
 
-import typer
+from importlib import import_module
+from typing import Any
 
-from benchmarks.command import bots
-from benchmarks.load.command import bench
-from deploy.commands.accounts import admin, invite
-from deploy.commands.crash_chain import crash_chain
-from deploy.commands.doctor import doctor
-from deploy.commands.inspection import audit, replay
-from deploy.commands.keys import keys
-from deploy.commands.lifecycle import down, scale, status, up
-from deploy.commands.reconciliation import reconcile
-from deploy.commands.schema import asyncapi, migrate, openapi, published_events
-from deploy.commands.verification import verify
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
+
+COMMANDS = {
+    "up": "deploy.commands.lifecycle:up",
+    "down": "deploy.commands.lifecycle:down",
+    "status": "deploy.commands.lifecycle:status",
+    "scale": "deploy.commands.lifecycle:scale",
+    "doctor": "deploy.commands.doctor:doctor",
+    "bots": "benchmarks.command:bots",
+    "audit": "deploy.commands.inspection:audit",
+    "replay": "deploy.commands.inspection:replay",
+    "reconcile": "deploy.commands.reconciliation:reconcile",
+    "migrate": "deploy.commands.schema:migrate",
+    "asyncapi": "deploy.commands.schema:asyncapi",
+    "openapi": "deploy.commands.schema:openapi",
+    "event-schema": "deploy.commands.schema:published_events",
+    "bench": "benchmarks.load.command:bench",
+    "verify": "deploy.commands.verification:verify",
+    "crash-chain": "deploy.commands.crash_chain:crash_chain",
+    "admin": "deploy.commands.accounts:admin",
+    "invite": "deploy.commands.accounts:invite",
+    "keys": "deploy.commands.keys:keys",
+}
+"""Where each command is: a function, or a group of commands."""
+
+
+class _Commands(TyperGroup):
+    """The table above, in its order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            mounted: Any = get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command(cmd_name)(found)
+            mounted = get_command(alone)
+        mounted.name = cmd_name
+        return mounted
+
 
 app = typer.Typer(
     name="casino",
-    help="A free-to-play casino on a durable actor runtime.",
+    cls=_Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 
-for command in (up, down, status, scale, doctor, bots, audit, replay, reconcile, migrate, asyncapi, openapi):
-    app.command()(command)
-app.command("event-schema")(published_events)
-app.add_typer(bench, name="bench")
-app.add_typer(verify, name="verify")
-app.add_typer(crash_chain, name="crash-chain")
-app.add_typer(admin, name="admin")
-app.add_typer(invite, name="invite")
-app.add_typer(keys, name="keys")
+
+@app.callback()
+def casino() -> None:
+    """A free-to-play casino on a durable actor runtime."""

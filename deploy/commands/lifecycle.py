@@ -26,7 +26,6 @@ from deploy.commands.options import (
     settings_for,
 )
 from deploy.instance import AlreadyRunning, Instance, NotRunning, RunState
-from deploy.launcher import Launcher, LaunchError
 from deploy.scraping import CONFIGURATION, scraping_in
 from persistence.embedded.process import EmbeddedServerError
 from persistence.postgres.durability import NotDurable
@@ -58,6 +57,9 @@ def up(
     Everything else can be set by the environment (CASINO_POSTGRES_DSN, CASINO_REDIS_URL, …):
     see docs/operations.md.
     """
+    # Ray and the migrations, which take longer to import than the other commands take.
+    from deploy.launcher import Launcher, LaunchError
+
     settings = settings_for(
         data,
         port=port,

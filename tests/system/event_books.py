@@ -16,7 +16,7 @@ import msgspec
 from persistence.clickhouse.client import ClickHouse
 from runtime.turn import decode_body
 
-SAMPLED = 97
+SAMPLED = 7
 """Of this many turns of an actor, one is compared in content, too."""
 
 USUAL_QUERIES = (

@@ -110,7 +110,7 @@ async def test_every_panel_has_data_and_every_rule_can_be_asked(
     casino: Arena, prometheus: PrometheusServer
 ) -> None:
     silent: dict[str, str] = {}
-    async with played(casino, players=40, duration_s=70):
+    async with played(casino, players=40, duration_s=60):
 
         def look() -> bool:
             silent.clear()
