@@ -230,7 +230,8 @@ class EventSink:
                 return
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        """What is inserted. A commit that fails is made up for by the next."""
+        """What is inserted. A commit that is refused is made up for by the next. One that nobody answers ends
+        this consumer: after an outage, aiokafka can wait for the group's coordinator for ever."""
         offsets = dict(self._uncommitted)
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
@@ -239,7 +240,10 @@ class EventSink:
             # The partitions belong to others, who will insert the batch again.
             _log.info("offsets not committed: partitions were taken away", extra={"reason": str(error)})
             self._uncommitted.clear()
-        except (KafkaError, OSError, TimeoutError) as error:
+        except TimeoutError:
+            timeout_s = self._settings.request_timeout_s
+            raise KafkaError(f"a commit of offsets was not answered within {timeout_s:.0f} s") from None
+        except (KafkaError, OSError) as error:
             self._note(error)
         else:
             self._uncommitted.clear()

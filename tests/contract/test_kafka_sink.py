@@ -222,6 +222,35 @@ async def test_a_consumer_whose_fetching_died_is_replaced(bus: Bus, publisher: K
         assert running.statistics.failures > 0
 
 
+async def test_a_consumer_whose_commits_nobody_answers_is_replaced(
+    bus: Bus, publisher: KafkaPublisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = AIOKafkaConsumer.commit
+    unanswered: set[AIOKafkaConsumer] = set()
+
+    async def lost(consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
+        """As aiokafka does when it waits for a coordinator that it will not look for."""
+        if not unanswered or consumer in unanswered:
+            unanswered.add(consumer)
+            await asyncio.Event().wait()
+        await commit(consumer, offsets)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "commit", lost)
+    store, sent = RecordingStore(), turns(actors=10, each=10)
+    await publisher.publish(sent)
+    async with RunningSink(bus, store) as running:
+        # The second consumer has the first batch again, because the first left no mark.
+        await until(lambda: len(store.published) > len(sent))
+        await until(lambda: not any(running.statistics.records_behind.values()))
+    assert len(unanswered) == 1
+    again = RecordingStore()
+    async with RunningSink(bus, again) as running:
+        await until(
+            lambda: running.statistics.records_behind == dict.fromkeys(range(bus.events.partitions), 0)
+        )
+    assert again.published == []
+
+
 async def test_records_that_were_deleted_unread_are_counted(bus: Bus, publisher: KafkaPublisher) -> None:
     first, second = RecordingStore(), RecordingStore()
     await publisher.publish(turns(actors=1, each=10))
