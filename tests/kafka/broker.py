@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from tests.kafka.install import JARS, java
+from tests.ports import free_port
 
 _READY_TIMEOUT_S = 90.0
 
@@ -45,7 +46,7 @@ class KafkaBroker:
 
     def __init__(self, data: Path, *, heap_mib: int = 512) -> None:
         self.data = data
-        self.port, self._controller_port = _free_ports(2)
+        self.port, self._controller_port = free_port(), free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self._heap_mib = heap_mib
         self._process: subprocess.Popen[bytes] | None = None
@@ -163,11 +164,3 @@ class KafkaBroker:
             return False
         finally:
             await admin.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,18 +19,13 @@ import psutil
 
 from deploy.instance import Instance
 from runtime.turn import decode_body
+from tests.ports import free_port
 
 CASINO = Path(sys.executable).with_name("casino")
 START_DEADLINE_S = 120.0
 THINK_S = float(os.environ.get("CASINO_BOTS_THINK", "0.05"))
 """Pause of each bot between two commands; with 0 they play as fast as the machine can, and whatever else
 is tested beside them waits."""
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 class Arena:

@@ -38,4 +38,4 @@ class ReplyDropper:
 
     def _is_to_drop(self) -> bool:
         self._count += 1
-        return self._count > 200 and self._count % 400 == 0
+        return self._count > 200 and self._count % 150 == 0

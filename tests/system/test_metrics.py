@@ -17,9 +17,10 @@ from clients.errors import AuthenticationFailed, CommandFailed
 from deploy.grafana.panels import DASHBOARDS, Panel
 from deploy.scraping import scraping_in
 from tests.kafka.broker import KafkaBroker
+from tests.ports import free_port
 from tests.prometheus.fixtures import given
 from tests.prometheus.server import PrometheusServer, wait_for
-from tests.system.arena import Arena, free_port, running
+from tests.system.arena import Arena, running
 
 pytestmark = pytest.mark.system
 

@@ -21,7 +21,7 @@ async def test_everything_killed_and_started_again(data: Path) -> None:
     arena = Arena(data)
     arena.up()
     try:
-        async with arena.bots(PLAYERS, FAULT_SECONDS + 15) as playing:
+        async with arena.bots(PLAYERS, FAULT_SECONDS + 23) as playing:
             await asyncio.sleep(2.0)
             arena.kill_everything()
             await asyncio.to_thread(arena.up)

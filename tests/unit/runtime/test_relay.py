@@ -102,7 +102,7 @@ class World:
 
     async def run_until(self, done, relay: EventRelay | None = None) -> None:  # type: ignore[no-untyped-def]
         running = asyncio.create_task((relay or self.relay).run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not done() and not running.done():
                 await asyncio.sleep(0.001)
         if running.done():
