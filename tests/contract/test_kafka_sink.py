@@ -87,6 +87,7 @@ async def test_a_restarted_sink_goes_on_behind_what_it_committed(bus: Bus, publi
     await publisher.publish(turns(actors=5, each=10))
     async with RunningSink(bus, first) as running:
         await until(lambda: running.statistics.turns == 50)
+        await _until_committed(bus, 50)
     more = turns(actors=5, each=10, first=11)
     await publisher.publish(more)
     async with RunningSink(bus, second) as running:
