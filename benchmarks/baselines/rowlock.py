@@ -30,7 +30,7 @@ from benchmarks.baselines.child import served
 from benchmarks.baselines.fastapi_gateway import new_key
 from benchmarks.baselines.postgres import own_postgres
 from benchmarks.baselines.row_lock_players import create_schema
-from benchmarks.baselines.serving import LOOPBACK, Arguments, free_port, run
+from benchmarks.baselines.serving import Arguments, free_port, run
 from benchmarks.baselines.worker import Job, working
 from benchmarks.load.target import Target
 
@@ -49,7 +49,7 @@ async def serving(arguments: Arguments) -> AsyncIterator[str]:
         job = Job(dsn, new_key(), free_port(), max(1, connections // workers))
         for _ in range(workers):
             await stack.enter_async_context(working(job))
-        yield f"http://{LOOPBACK}:{job.port}"
+        yield job.url
 
 
 def started() -> AbstractAsyncContextManager[Target]:

@@ -31,6 +31,11 @@ class Job(msgspec.Struct, frozen=True):
     port: int
     connections: int
 
+    @property
+    def url(self) -> str:
+        """Where it is served, by whichever worker."""
+        return f"http://{LOOPBACK}:{self.port}"
+
 
 @asynccontextmanager
 async def working(job: Job) -> AsyncIterator[None]:
@@ -65,11 +70,10 @@ async def working(job: Job) -> AsyncIterator[None]:
 
 
 async def _work(job: Job) -> None:
-    url = f"http://{LOOPBACK}:{job.port}"
     async with AsyncExitStack() as stack:
         players = await stack.enter_async_context(row_lock_players.opened(job.dsn, job.connections))
         app = application(players, Tokens(job.key))
-        await serve(app, listening(job.port), lambda: say_ready(url))
+        await serve(app, listening(job.port), lambda: say_ready(job.url))
 
 
 if __name__ == "__main__":
