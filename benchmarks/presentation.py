@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from benchmarks.bots import Progress
+from benchmarks.in_place import InPlace
 from benchmarks.report import BotReport
 
 
-class LiveLine:
+class LiveLine(InPlace):
     """Shows a line in place on a terminal; elsewhere plainly, every ``plain_every_s``."""
 
     def __init__(self, console: Console, plain_every_s: float = 10.0) -> None:
-        self._console = console
+        super().__init__(console)
         self._plain_every_s = plain_every_s
         self._next_plain_s = 0.0
-        self._live = Live(console=console, transient=True) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def show_line(self, elapsed_s: float, text: str) -> None:
         """Called about once a second."""

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -15,28 +12,17 @@ from rich.text import Text
 from benchmarks.compare import wording
 from benchmarks.compare.result import Comparison, Row
 from benchmarks.compare.run import Progress
+from benchmarks.in_place import InPlace
 
 _STYLES = {"ok": "green", "missed": "red", "not measured": "yellow"}
 
 
-class LiveRows:
+class LiveRows(InPlace):
     """In place on a terminal what is under way; everywhere a line for each row that is over."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._live = Live(console=console, transient=True) if console.is_terminal else None
+        super().__init__(console)
         self._began = monotonic()
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def show(self, progress: Progress) -> None:
         if self._live is not None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.in_place import InPlace
 from benchmarks.load.plan import Plan
 from benchmarks.load.result import Latency, Result
 from benchmarks.load.run import Moment
@@ -18,24 +15,13 @@ from benchmarks.load.saturation import CPU_SHARE_MAX, LATE_MS_MAX
 from benchmarks.scenarios.scenario import Scenario
 
 
-class LiveMoment:
+class LiveMoment(InPlace):
     """In place on a terminal; elsewhere silent, because scripts read the result."""
 
     def __init__(self, console: Console, scenario: Scenario, plan: Plan) -> None:
+        super().__init__(console)
         self._scenario = scenario
         self._plan = plan
-        self._live = Live(console=console, transient=True) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
 
     def say(self, text: str) -> None:
         """Before the generators begin."""
