@@ -36,8 +36,8 @@ kafka: $(STAMP) ## Get the Kafka that tests run, once, into .tools/kafka or CASI
 prometheus: $(STAMP) ## Get the Prometheus that tests run, once, into .tools/prometheus
 	@$(BIN)/python -m tests.prometheus.install
 
-# More workers than the two cores of a small machine, because tests of processes mostly wait; in the order of
-# the folders, so that the long tests of whole casinos are not left to the end.
+# On two cores three workers took 16 minutes and two took longer, because starts and faults are waited for. In the
+# order of the folders, so that the long tests of whole casinos are not left to the end.
 test: check kafka prometheus ## Every check and every test
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 20
 
